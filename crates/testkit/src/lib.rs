@@ -1,0 +1,1 @@
+//! Scripted backends and faulty links for tests.
