@@ -1,0 +1,270 @@
+//! What a histogram held at one moment: to read, subtract and merge.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::{LatencySummary, Precision};
+
+/// What a [`Histogram`](crate::Histogram) held at one moment.
+///
+/// Percentiles are upper bounds of buckets, as `HdrHistogram` reports them: at most
+/// [`Precision::relative_error`] above the true value, never below it, and never above the maximum.
+/// The mean counts each value as the middle of its bucket, so its error is at most half of that.
+///
+/// Every statistic is `None` as long as nothing was recorded: no traffic is not zero latency.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HistogramSnapshot {
+    buckets: histogram::Histogram,
+    precision: Precision,
+    count: u64,
+    /// `u64::MAX` when empty.
+    min: u64,
+    max: u64,
+}
+
+impl HistogramSnapshot {
+    /// An empty snapshot: what to merge into, or to hand to
+    /// [`Histogram::snapshot_into`](crate::Histogram::snapshot_into).
+    #[must_use]
+    pub fn new(precision: Precision) -> Self {
+        Self {
+            buckets: histogram::Histogram::with_config(&precision.config()),
+            precision,
+            count: 0,
+            min: u64::MAX,
+            max: 0,
+        }
+    }
+
+    /// How finely values are told apart.
+    #[must_use]
+    pub const fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// How many values were recorded.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether nothing was recorded.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The least value. Exact for everything a histogram recorded; after [`since`](Self::since) the
+    /// lower bound of a bucket, unless the least value of all fell into that time.
+    #[must_use]
+    pub fn min(&self) -> Option<Duration> {
+        (!self.is_empty()).then(|| Duration::from_nanos(self.min))
+    }
+
+    /// The greatest value. Exact for everything a histogram recorded; after [`since`](Self::since) the
+    /// upper bound of a bucket, unless the greatest value of all fell into that time.
+    #[must_use]
+    pub fn max(&self) -> Option<Duration> {
+        (!self.is_empty()).then(|| Duration::from_nanos(self.max))
+    }
+
+    /// The arithmetic mean, with at most half a bucket's error.
+    #[must_use]
+    pub fn mean(&self) -> Option<Duration> {
+        (!self.is_empty()).then(|| self.summary().mean)
+    }
+
+    /// The value that `percent` of all values do not exceed (nearest rank). `percent` is taken from
+    /// 0 (the minimum's bucket) to 100 (the maximum); what lies beyond, or is NaN, is moved there,
+    /// NaN to 100.
+    #[must_use]
+    pub fn percentile(&self, percent: f64) -> Option<Duration> {
+        if self.is_empty() {
+            return None;
+        }
+        let percent = if percent.is_nan() {
+            100.0
+        } else {
+            percent.clamp(0.0, 100.0)
+        };
+        // 99.9 has no exact binary form: without the small step back, the product could round up and
+        // ask for one rank too many.
+        let exact = percent * self.count as f64 / 100.0;
+        let rank = ((exact * (1.0 - 2.0 * f64::EPSILON)).ceil() as u64).clamp(1, self.count);
+        let mut seen = 0_u64;
+        for (index, count) in self.occupied() {
+            seen = seen.saturating_add(count);
+            if seen >= rank {
+                return Some(Duration::from_nanos(self.upper(index)));
+            }
+        }
+        self.max()
+    }
+
+    /// Count, mean, the usual percentiles and the maximum, in one pass and without allocating. All
+    /// zero when empty.
+    #[must_use]
+    pub fn summary(&self) -> LatencySummary {
+        LatencySummary::of(self)
+    }
+
+    /// The buckets that hold anything: the nanoseconds they cover and how many values fell there, in
+    /// ascending order. For exporters.
+    pub fn buckets(&self) -> impl Iterator<Item = (RangeInclusive<u64>, u64)> + '_ {
+        self.occupied()
+            .map(|(index, count)| (self.precision.range(index), count))
+    }
+
+    /// What was recorded after `earlier` was taken from the same histogram.
+    ///
+    /// # Errors
+    /// [`SnapshotError::PrecisionMismatch`] if the two come from histograms of different precision,
+    /// [`SnapshotError::NotEarlier`] if a bucket of `earlier` holds more than this one's, so that it
+    /// can not be an earlier state of the same histogram.
+    pub fn since(&self, earlier: &Self) -> Result<Self, SnapshotError> {
+        let mut window = self.clone();
+        window.subtract(earlier)?;
+        Ok(window)
+    }
+
+    /// [`since`](Self::since) in place, without allocating. On an error nothing is changed.
+    ///
+    /// # Errors
+    /// As `since`.
+    pub fn subtract(&mut self, earlier: &Self) -> Result<(), SnapshotError> {
+        self.check_precision(earlier)?;
+        let theirs = earlier.buckets.as_slice();
+        if self.buckets.as_slice().iter().zip(theirs).any(|(a, b)| a < b) {
+            return Err(SnapshotError::NotEarlier);
+        }
+        for (count, earlier) in self.buckets.as_mut_slice().iter_mut().zip(theirs) {
+            *count -= earlier;
+        }
+        // An extreme that did not change may be from before: then the outermost bucket is what is
+        // known, and the old extreme bounds it.
+        let (low, high) = (self.min, self.max);
+        if low == earlier.min {
+            self.min = 0;
+        }
+        if high == earlier.max {
+            self.max = u64::MAX;
+        }
+        self.settle();
+        if !self.is_empty() {
+            self.min = self.min.max(low);
+            self.max = self.max.min(high);
+        }
+        Ok(())
+    }
+
+    /// Adds what `other` holds, as for the sum over several backends. Counts stop at 2^64 - 1.
+    ///
+    /// # Errors
+    /// [`SnapshotError::PrecisionMismatch`] if the precisions differ; nothing is changed then.
+    pub fn merge(&mut self, other: &Self) -> Result<(), SnapshotError> {
+        self.check_precision(other)?;
+        let theirs = other.buckets.as_slice();
+        for (count, other) in self.buckets.as_mut_slice().iter_mut().zip(theirs) {
+            *count = count.saturating_add(*other);
+        }
+        self.count = self.count.saturating_add(other.count);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        Ok(())
+    }
+
+    /// Empties the snapshot and keeps its memory.
+    pub fn clear(&mut self) {
+        self.buckets.reset();
+        self.count = 0;
+        self.min = u64::MAX;
+        self.max = 0;
+    }
+
+    /// Overwrites the buckets and then the extremes, which are asked for afterwards.
+    pub(crate) fn fill(
+        &mut self,
+        buckets: impl FnOnce(&mut histogram::Histogram),
+        extremes: impl FnOnce() -> (u64, u64),
+    ) {
+        buckets(&mut self.buckets);
+        (self.min, self.max) = extremes();
+        self.settle();
+    }
+
+    /// Counts anew and pulls the extremes into the outermost buckets that hold anything: a record
+    /// that was under way may show in a bucket and not yet in an extreme, or the other way round.
+    fn settle(&mut self) {
+        let counts = self.buckets.as_slice();
+        self.count = counts.iter().fold(0, |sum, count| sum.saturating_add(*count));
+        let lowest = counts.iter().position(|count| *count > 0);
+        let highest = counts.iter().rposition(|count| *count > 0);
+        if let (Some(lowest), Some(highest)) = (lowest, highest) {
+            let (lowest, highest) = (self.precision.range(lowest), self.precision.range(highest));
+            self.min = self.min.clamp(*lowest.start(), *lowest.end());
+            self.max = self.max.clamp(*highest.start(), *highest.end());
+        } else {
+            self.min = u64::MAX;
+            self.max = 0;
+        }
+    }
+
+    fn check_precision(&self, other: &Self) -> Result<(), SnapshotError> {
+        if self.precision == other.precision {
+            Ok(())
+        } else {
+            Err(SnapshotError::PrecisionMismatch {
+                left: self.precision,
+                right: other.precision,
+            })
+        }
+    }
+
+    /// Index and count of every bucket that holds anything.
+    pub(crate) fn occupied(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.buckets
+            .as_slice()
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|(_, count)| *count > 0)
+    }
+
+    /// What a percentile that falls into bucket `index` reports, in nanoseconds.
+    #[inline]
+    pub(crate) fn upper(&self, index: usize) -> u64 {
+        (*self.precision.range(index).end()).min(self.max)
+    }
+
+    /// The least and the greatest value in nanoseconds.
+    pub(crate) const fn extremes(&self) -> (u64, u64) {
+        (self.min, self.max)
+    }
+}
+
+impl fmt::Debug for HistogramSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HistogramSnapshot")
+            .field("precision", &self.precision)
+            .field("summary", &self.summary())
+            .finish()
+    }
+}
+
+/// Two snapshots that do not belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// Their buckets lie differently.
+    #[error("snapshots of different precision: {left:?} and {right:?}")]
+    PrecisionMismatch {
+        /// The precision of the snapshot the method was called on.
+        left: Precision,
+        /// The precision of the other.
+        right: Precision,
+    },
+    /// The one to subtract holds more than the one it is subtracted from.
+    #[error("the snapshot to subtract is not an earlier one of the same histogram")]
+    NotEarlier,
+}

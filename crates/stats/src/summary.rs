@@ -1,0 +1,71 @@
+//! The statistics people ask for, as plain data.
+
+use std::time::Duration;
+
+use crate::HistogramSnapshot;
+
+/// What latencies look like: the figures a table or a dashboard shows.
+///
+/// All zero when nothing was recorded; ask `count` first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct LatencySummary {
+    /// How many were recorded.
+    pub count: u64,
+    /// The arithmetic mean, with at most half a bucket's error.
+    pub mean: Duration,
+    /// The median.
+    pub p50: Duration,
+    /// What 90 % do not exceed.
+    pub p90: Duration,
+    /// What 95 % do not exceed.
+    pub p95: Duration,
+    /// What 99 % do not exceed.
+    pub p99: Duration,
+    /// What 99.9 % do not exceed.
+    pub p999: Duration,
+    /// The greatest: the peak response time.
+    pub max: Duration,
+}
+
+impl LatencySummary {
+    const PER_MILLE: [u64; 5] = [500, 900, 950, 990, 999];
+
+    pub(crate) fn of(snapshot: &HistogramSnapshot) -> Self {
+        if snapshot.is_empty() {
+            return Self::default();
+        }
+        let count = snapshot.count();
+        let (min, max) = snapshot.extremes();
+        let ranks = Self::PER_MILLE.map(|per_mille| {
+            // In 128 bits, since 999 times a large count passes 64.
+            (u128::from(count) * u128::from(per_mille)).div_ceil(1000) as u64
+        });
+        let mut percentiles = [max; 5];
+        let mut found = 0;
+        let mut seen = 0_u64;
+        let mut sum = 0.0;
+        for (index, here) in snapshot.occupied() {
+            seen = seen.saturating_add(here);
+            while found < ranks.len() && seen >= ranks[found] {
+                percentiles[found] = snapshot.upper(index);
+                found += 1;
+            }
+            let range = snapshot.precision().range(index);
+            sum += (range.start() + range.end()) as f64 * 0.5 * here as f64;
+        }
+        let mean = (sum / count as f64).round() as u64;
+        let [p50, p90, p95, p99, p999] = percentiles.map(Duration::from_nanos);
+        Self {
+            count,
+            mean: Duration::from_nanos(mean.clamp(min, max)),
+            p50,
+            p90,
+            p95,
+            p99,
+            p999,
+            max: Duration::from_nanos(max),
+        }
+    }
+}
