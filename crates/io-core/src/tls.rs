@@ -1,0 +1,1 @@
+//! TLS for a manager's connections, by rustls.
