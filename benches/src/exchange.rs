@@ -4,7 +4,8 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use evenkeel_io_core::AsyncConnection;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;
 
 use crate::Error;
@@ -14,6 +15,10 @@ pub const MESSAGE: usize = 1024;
 
 /// The time-out of contenders that have one written by hand. Long enough never to be met.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Pairs between two refills of a pipe that is to have data always. Few enough that tokio never makes the
+/// contender wait for having done too much at a time.
+pub const READY: usize = 16;
 
 /// A connection on which a message can be sent and its echo received.
 pub trait Exchange: Send + 'static {
@@ -49,6 +54,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Exchange for Timed<S> {
 
     async fn receive(&mut self, answer: &mut [u8]) -> io::Result<()> {
         timeout(TIMEOUT, self.0.read_exact(answer)).await?.map(drop)
+    }
+}
+
+/// Ours, whose own methods have the deadlines of its manager.
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Exchange for AsyncConnection<S> {
+    async fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        self.write_all(message).await
+    }
+
+    async fn receive(&mut self, answer: &mut [u8]) -> io::Result<()> {
+        self.read_exact(answer).await
     }
 }
 
@@ -108,6 +124,21 @@ pub async fn exchange<E: Exchange>(conn: &mut E, buffers: &mut Buffers, tag: u64
         .await
         .map_err(|e| Error::contender("read", e))?;
     buffers.verify()
+}
+
+/// The far end of a pipe: sends back what comes, until the pipe is closed.
+///
+/// # Errors
+/// When the pipe does.
+pub async fn echo_pipe(mut pipe: DuplexStream) -> io::Result<()> {
+    let mut buffer = vec![0; MESSAGE];
+    loop {
+        let n = pipe.read(&mut buffer).await?;
+        if n == 0 {
+            return Ok(());
+        }
+        pipe.write_all(&buffer[..n]).await?;
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use crate::scenario::Params;
 use crate::{Error, Report};
 
-pub use io::{Dial, HyperUtil, RawTokio, TokioTimeouts};
+pub use io::{Dial, Evenkeel, HyperUtil, RawTokio, TokioTimeouts};
 
 /// What a contender is given.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 
+use evenkeel_io_core::{AsyncConnection, AsyncIoConfig, AsyncIoManager};
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::net::TcpStream;
@@ -27,6 +28,49 @@ pub trait Dial: Clone + Send + Sync + 'static {
     fn audit(&self, connections: usize) -> Result<(), Error> {
         let _ = connections;
         Ok(())
+    }
+}
+
+/// Ours, with its defaults.
+#[derive(Debug, Clone)]
+pub struct Evenkeel {
+    manager: AsyncIoManager,
+    addr: SocketAddr,
+}
+
+impl Evenkeel {
+    /// Connects to `addr`, up to `connections` at a time.
+    ///
+    /// # Errors
+    /// When the manager refuses the configuration.
+    pub fn to(addr: SocketAddr, connections: usize) -> Result<Self, Error> {
+        let config = AsyncIoConfig {
+            max_connections: connections,
+            ..AsyncIoConfig::default()
+        };
+        let manager = AsyncIoManager::new(config).map_err(|e| Error::contender("configuration", e))?;
+        Ok(Self { manager, addr })
+    }
+}
+
+impl Dial for Evenkeel {
+    type Connection = AsyncConnection;
+
+    async fn dial(&self) -> Result<Self::Connection, Error> {
+        self.manager
+            .connect(self.addr)
+            .await
+            .map_err(|e| Error::contender("connect", e))
+    }
+
+    fn audit(&self, connections: usize) -> Result<(), Error> {
+        let active = self.manager.stats().active_connections;
+        if active == connections {
+            return Ok(());
+        }
+        Err(Error::Contender(format!(
+            "{connections} connections are open, its statistics say {active}"
+        )))
     }
 }
 

@@ -7,15 +7,16 @@ mod phases;
 use crate::workload::Task;
 use crate::{Error, Report};
 
-pub use dial::{Dial, HyperUtil, RawTokio, TokioTimeouts};
+pub use dial::{Dial, Evenkeel, HyperUtil, RawTokio, TokioTimeouts};
 
-pub(super) const CONTENDERS: &[&str] = &["raw-tokio", "tokio-timeouts", "hyper-util", "naive"];
+pub(super) const CONTENDERS: &[&str] = &["evenkeel", "raw-tokio", "tokio-timeouts", "hyper-util", "naive"];
 
 /// Runs one contender.
 pub(super) fn run(task: &Task) -> Result<Report, Error> {
     let addr = task.server()?;
     let sizes = phases::Sizes::of(&task.params)?;
     let (metrics, notes) = match task.contender.as_str() {
+        "evenkeel" => phases::run(Evenkeel::to(addr, sizes.connections + sizes.warm_up)?, sizes),
         "raw-tokio" => phases::run(RawTokio::to(addr), sizes),
         "tokio-timeouts" => phases::run(TokioTimeouts::to(addr), sizes),
         "hyper-util" => phases::run(HyperUtil::to(addr)?, sizes),

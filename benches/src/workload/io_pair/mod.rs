@@ -9,15 +9,15 @@ mod slices;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use evenkeel_io_core::{AsyncConnection, AsyncIoConfig, AsyncIoManager, Target};
 use tokio::io::DuplexStream;
-use tokio::net::TcpStream;
 
 use self::slices::{Echoed, Ready, Slice};
-use crate::exchange::{Exchange, MESSAGE, Raw, Timed};
-use crate::workload::Task;
+use crate::exchange::{Exchange, MESSAGE, READY, Raw, Timed, echo_pipe};
+use crate::workload::{Dial, RawTokio, Task, TokioTimeouts};
 use crate::{Error, Metrics, Report, median};
 
-pub(super) const CONTENDERS: &[&str] = &["raw-tokio", "tokio-timeouts"];
+pub(super) const CONTENDERS: &[&str] = &["evenkeel", "raw-tokio", "tokio-timeouts"];
 
 /// Whom the others are compared with; it always runs.
 const BASELINE: &str = "raw-tokio";
@@ -36,6 +36,8 @@ pub(super) fn run(task: &Task) -> Result<Report, Error> {
         names.push(BASELINE);
     }
 
+    let manager = AsyncIoManager::new(AsyncIoConfig::default());
+    let manager = manager.map_err(|e| Error::contender("configuration", e))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -43,21 +45,15 @@ pub(super) fn run(task: &Task) -> Result<Report, Error> {
     let mut samples: BTreeMap<String, Metrics> = BTreeMap::new();
     runtime.block_on(async {
         let mut tcp = Contenders::new();
-        for name in &names {
-            tcp.push(((*name).to_owned(), over_tcp(name, addr).await?));
+        let mut duplex = Contenders::new();
+        let mut ready = Contenders::new();
+        for &name in &names {
+            tcp.push((name.to_owned(), over_tcp(name, &manager, addr).await?));
+            duplex.push((name.to_owned(), over_duplex(name, &manager).await?));
+            ready.push((name.to_owned(), with_data_ready(name, &manager).await?));
         }
         measure("tcp", tcp, slices, tcp_pairs, &mut samples).await?;
-
-        let duplex = names
-            .iter()
-            .map(|&name| Ok((name.to_owned(), over_duplex(name)?)));
-        let duplex = duplex.collect::<Result<_, Error>>()?;
         measure("duplex", duplex, slices, duplex_pairs, &mut samples).await?;
-
-        let ready = names
-            .iter()
-            .map(|&name| Ok((name.to_owned(), with_data_ready(name)?)));
-        let ready = ready.collect::<Result<_, Error>>()?;
         measure("ready", ready, slices, duplex_pairs, &mut samples).await
     })?;
     samples.retain(|name, _| task.contender.split(',').any(|asked| asked == name));
@@ -115,19 +111,39 @@ async fn measure(
     Ok(())
 }
 
-async fn over_tcp(name: &str, addr: SocketAddr) -> Result<Box<dyn Slice>, Error> {
-    let connect = async || {
-        let stream = TcpStream::connect(addr)
-            .await
-            .map_err(|e| Error::contender("connect", e))?;
-        stream
-            .set_nodelay(true)
-            .map_err(|e| Error::contender("TCP_NODELAY", e))?;
-        Ok::<_, Error>(stream)
-    };
+/// One connection over loopback TCP.
+async fn over_tcp(name: &str, manager: &AsyncIoManager, addr: SocketAddr) -> Result<Box<dyn Slice>, Error> {
     Ok(match name {
-        "tokio-timeouts" => boxed(Timed(connect().await?)),
-        _ => boxed(Raw(connect().await?)),
+        "evenkeel" => {
+            let conn = manager.connect(addr).await;
+            boxed(conn.map_err(|e| Error::contender("connect", e))?)
+        }
+        "raw-tokio" => boxed(RawTokio::to(addr).dial().await?),
+        "tokio-timeouts" => boxed(TokioTimeouts::to(addr).dial().await?),
+        other => return Err(unknown(other)),
+    })
+}
+
+/// One connection over a pipe with room for two messages: the echoing task has to run before the next one.
+async fn over_duplex(name: &str, manager: &AsyncIoManager) -> Result<Box<dyn Slice>, Error> {
+    let (ours, theirs) = tokio::io::duplex(2 * MESSAGE);
+    tokio::spawn(echo_pipe(theirs));
+    Ok(match name {
+        "evenkeel" => boxed(adopt(manager, ours).await?),
+        "raw-tokio" => boxed(Raw(ours)),
+        "tokio-timeouts" => boxed(Timed(ours)),
+        other => return Err(unknown(other)),
+    })
+}
+
+/// One connection over a pipe that is never empty and never full.
+async fn with_data_ready(name: &str, manager: &AsyncIoManager) -> Result<Box<dyn Slice>, Error> {
+    let (ours, theirs) = tokio::io::duplex(READY * MESSAGE);
+    Ok(match name {
+        "evenkeel" => Box::new(Ready::on(adopt(manager, ours).await?, theirs)),
+        "raw-tokio" => Box::new(Ready::on(Raw(ours), theirs)),
+        "tokio-timeouts" => Box::new(Ready::on(Timed(ours), theirs)),
+        other => return Err(unknown(other)),
     })
 }
 
@@ -135,20 +151,14 @@ fn boxed(conn: impl Exchange) -> Box<dyn Slice> {
     Box::new(Echoed::on(conn))
 }
 
-/// Room for two messages: the echoing task has to run before the next one.
-fn over_duplex(name: &str) -> Result<Box<dyn Slice>, Error> {
-    let (ours, theirs) = tokio::io::duplex(2 * MESSAGE);
-    tokio::spawn(slices::echo(theirs));
-    Ok(match name {
-        "tokio-timeouts" => boxed(Timed(ours)),
-        _ => boxed(Raw(ours)),
-    })
+async fn adopt(manager: &AsyncIoManager, pipe: DuplexStream) -> Result<AsyncConnection<DuplexStream>, Error> {
+    let label = Target::host("in-memory", 1).map_err(|e| Error::contender("label", e))?;
+    manager
+        .adopt(pipe, label)
+        .await
+        .map_err(|e| Error::contender("adopt", e))
 }
 
-fn with_data_ready(name: &str) -> Result<Box<dyn Slice>, Error> {
-    let (ours, theirs): (DuplexStream, _) = tokio::io::duplex(slices::READY * MESSAGE);
-    Ok(match name {
-        "tokio-timeouts" => Box::new(Ready::on(Timed(ours), theirs)),
-        _ => Box::new(Ready::on(Raw(ours), theirs)),
-    })
+fn unknown(name: &str) -> Error {
+    Error::unknown("contender", name, CONTENDERS.iter().copied())
 }

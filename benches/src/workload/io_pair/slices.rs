@@ -1,7 +1,6 @@
 //! One contender's work in one slice.
 
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
@@ -9,11 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::yield_now;
 
 use crate::Error;
-use crate::exchange::{Buffers, Exchange, MESSAGE};
-
-/// Pairs between two refills of a pipe that is to have data always. Few enough that tokio never makes the
-/// contender wait for having done too much at a time.
-pub(crate) const READY: usize = 16;
+use crate::exchange::{Buffers, Exchange, MESSAGE, READY};
 
 /// Nanoseconds per pair.
 pub(super) type Timing<'a> = Pin<Box<dyn Future<Output = Result<f64, Error>> + 'a>>;
@@ -125,16 +120,4 @@ async fn pairs_on<E: Exchange>(
 
 fn per_pair(took: Duration, pairs: usize) -> f64 {
     took.as_secs_f64() * 1e9 / pairs.max(1) as f64
-}
-
-/// The far end of a pipe: sends back what comes, until the pipe is closed.
-pub(crate) async fn echo(mut pipe: DuplexStream) -> io::Result<()> {
-    let mut buffer = vec![0; MESSAGE];
-    loop {
-        let n = pipe.read(&mut buffer).await?;
-        if n == 0 {
-            return Ok(());
-        }
-        pipe.write_all(&buffer[..n]).await?;
-    }
 }
