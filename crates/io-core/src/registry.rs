@@ -267,3 +267,14 @@ impl Registry {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_and_its_timer_leave_a_connection_under_a_kibibyte() {
+        let own = size_of::<crate::AsyncConnection>() + size_of::<Entry>() + size_of::<tokio::time::Sleep>();
+        assert!(own < 1024, "{own}");
+    }
+}
