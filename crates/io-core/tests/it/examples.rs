@@ -1,20 +1,10 @@
 //! The examples run, so that they stay true.
 
-#[allow(
-    dead_code,
-    unreachable_pub,
-    clippy::print_stdout,
-    reason = "it is a program of its own"
-)]
+#[allow(dead_code, reason = "its main")]
 #[path = "../../examples/http.rs"]
 mod http;
 
-#[allow(
-    dead_code,
-    unreachable_pub,
-    clippy::print_stdout,
-    reason = "it is a program of its own"
-)]
+#[allow(dead_code, reason = "its main")]
 #[path = "../../examples/tonic.rs"]
 mod tonic_channel;
 
