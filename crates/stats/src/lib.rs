@@ -3,6 +3,8 @@
 mod clock;
 mod coarse;
 mod counter;
+#[cfg(feature = "serde")]
+mod data;
 mod decay;
 mod error;
 mod ewma;
