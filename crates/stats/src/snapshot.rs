@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::{LatencySummary, Precision};
+use crate::{LatencySummary, Precision, SnapshotError};
 
 /// What a [`Histogram`](crate::Histogram) held at one moment.
 ///
@@ -141,20 +141,8 @@ impl HistogramSnapshot {
         for (count, earlier) in self.buckets.as_mut_slice().iter_mut().zip(theirs) {
             *count -= earlier;
         }
-        // An extreme that did not change may be from before: then the outermost bucket is what is
-        // known, and the old extreme bounds it.
-        let (low, high) = (self.min, self.max);
-        if low == earlier.min {
-            self.min = 0;
-        }
-        if high == earlier.max {
-            self.max = u64::MAX;
-        }
+        // An extreme from before lies beyond the outermost bucket that is left, and is pulled to its edge.
         self.settle();
-        if !self.is_empty() {
-            self.min = self.min.max(low);
-            self.max = self.max.min(high);
-        }
         Ok(())
     }
 
@@ -286,21 +274,4 @@ impl fmt::Debug for HistogramSnapshot {
             .field("summary", &self.summary())
             .finish()
     }
-}
-
-/// Two snapshots that do not belong together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SnapshotError {
-    /// Their buckets lie differently.
-    #[error("snapshots of different precision: {left:?} and {right:?}")]
-    PrecisionMismatch {
-        /// The precision of the snapshot the method was called on.
-        left: Precision,
-        /// The precision of the other.
-        right: Precision,
-    },
-    /// The one to subtract holds more than the one it is subtracted from.
-    #[error("the snapshot to subtract is not an earlier one of the same histogram")]
-    NotEarlier,
 }
