@@ -44,7 +44,9 @@ impl Shared {
         target.check()?;
         let started = self.clock.now();
         let mut journey = Journey::new();
-        let result = self.bounded(&target, self.travel(&target, &mut journey)).await;
+        // Boxed: whoever holds a connection for long should not carry the room of connecting with it.
+        let travel = Box::pin(self.travel(&target, &mut journey));
+        let result = self.bounded(&target, travel).await;
         let result = result.unwrap_or_else(|| Err(self.ran_out(&target, &mut journey)));
         self.tell(&target, started, &result);
         result
@@ -58,10 +60,8 @@ impl Shared {
         let started = self.clock.now();
         let mut journey = Journey::new();
         let entering = async {
-            Ok(self
-                .limits
-                .enter(&peer, |limit| journey.stage = Stage::Queue(limit))
-                .await)
+            let at = |limit| journey.stage = Stage::Queue(limit);
+            Ok(self.limits.enter(&peer, at).await)
         };
         let result = match self.bounded(&peer, entering).await {
             Some(Ok(places)) => {
