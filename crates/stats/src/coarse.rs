@@ -6,8 +6,8 @@ use crate::{Clock, Timestamp};
 
 /// A clock that is cheaper to read than [`RealClock`](crate::RealClock) and moves in steps.
 ///
-/// On Linux it is `CLOCK_MONOTONIC_COARSE`, the time of the kernel's last timer tick: a read costs a
-/// third of `RealClock`'s, and the time lags by up to [`resolution`](Self::resolution), 1 to 10 ms (4
+/// On Linux it is `CLOCK_MONOTONIC_COARSE`, the time of the kernel's last timer tick: a read costs
+/// less than half of `RealClock`'s, and the time lags by up to [`resolution`](Self::resolution), 1 to 10 ms (4
 /// on most machines). Right for idle time-outs, windows and averages over seconds; useless for the
 /// latency of a request. Its origin is the machine's start, so its times do not compare with another
 /// clock's; [`Clock::coarse`] of a `RealClock` gives the same time from that clock's origin.
