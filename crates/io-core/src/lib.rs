@@ -101,5 +101,5 @@ pub use resolve::{Answers, Resolution, Resolve, StaticResolver, SystemResolver};
 pub use stats::{AsyncIoStats, Traffic};
 pub use target::{Target, TargetError};
 #[cfg(feature = "tls")]
-pub use tls::{ClientAuth, TlsClient, TlsConfig, TlsError, TlsRoots};
+pub use tls::{ClientAuth, Pem, TlsClient, TlsConfig, TlsError, TlsRoots};
 pub use transport::Transport;

@@ -135,18 +135,18 @@ fn elapsed(now: u32, last: u32) -> u32 {
 
 /// `1 - e^-x`: the share of an old value that `x` time constants take away.
 ///
-/// On a busy path samples are close together; there five terms of the series are exact to 1e-10 and
-/// save the call.
+/// On a busy path samples are close together. There four terms of the series are exact to 1e-8, an
+/// eighth of what an `f32` can tell, and save the call; they are paired so that they run side by side.
 #[inline]
 fn fading(x: f64) -> f64 {
-    if x < 1.0 / 16.0 {
-        x * (1.0 - x * (1.0 / 2.0 - x * (1.0 / 6.0 - x * (1.0 / 24.0 - x / 120.0))))
+    if x < 1.0 / 32.0 {
+        x * ((1.0 - x * (1.0 / 2.0)) + (x * x) * (1.0 / 6.0 - x * (1.0 / 24.0)))
     } else {
         -(-x).exp_m1()
     }
 }
 
-#[cfg(all(test, not(evenkeel_loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -158,10 +158,10 @@ mod tests {
 
     #[test]
     fn the_series_and_the_exponential_meet() {
-        for i in 0..2_000 {
-            let x = f64::from(i) / 1_000.0;
-            let exact = 1.0 - (-x).exp();
-            assert!((fading(x) - exact).abs() < 1e-10, "{x}");
+        for i in 0..20_000 {
+            let x = f64::from(i) / 10_000.0;
+            let exact = -(-x).exp_m1();
+            assert!((fading(x) - exact).abs() <= exact * 1e-8, "{x}");
         }
         assert_eq!(fading(0.0), 0.0);
         assert_eq!(fading(f64::INFINITY), 1.0);

@@ -140,7 +140,7 @@ impl PeakEwma {
     }
 }
 
-#[cfg(all(test, not(evenkeel_loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -95,10 +95,10 @@ impl WindowCounter {
         if n == 0 {
             return;
         }
-        let (round, index) = self.locate(now);
+        let number = self.number(now);
+        let (round, index) = self.locate(number);
         if self.started.load(Ordering::Relaxed) == u64::MAX {
-            self.started
-                .fetch_min(now.as_nanos() / self.slot_nanos, Ordering::Relaxed);
+            self.started.fetch_min(number, Ordering::Relaxed);
         }
         let slot = &self.slots[index];
         let seen = slot.load(Ordering::Relaxed);
@@ -148,21 +148,20 @@ impl WindowCounter {
     #[must_use]
     pub fn covered(&self, now: Timestamp) -> Duration {
         let started = self.started.load(Ordering::Relaxed);
-        let oldest = (now.as_nanos() / self.slot_nanos).saturating_sub(self.slots.len() as u64 - 1);
+        let oldest = self.number(now).saturating_sub(self.slots.len() as u64 - 1);
         let from = if started == u64::MAX {
             oldest
         } else {
             oldest.max(started)
         };
-        let nanos = now
-            .as_nanos()
-            .saturating_sub(from.saturating_mul(self.slot_nanos));
-        Duration::from_nanos(nanos.max(self.slot_nanos))
+        let slot = self.slot_nanos;
+        let nanos = now.as_nanos().saturating_sub(from.saturating_mul(slot));
+        Duration::from_nanos(nanos.max(slot))
     }
 
     /// The count of each slot, oldest first; the last is under way.
     pub fn series(&self, now: Timestamp) -> impl Iterator<Item = u64> + '_ {
-        let (round, index) = self.locate(now);
+        let (round, index) = self.locate(self.number(now));
         let (newer, older) = self.slots.split_at(index + 1);
         let of = |round: u64| {
             move |slot: &AtomicU64| {
@@ -184,20 +183,16 @@ impl WindowCounter {
     /// nor the one of the very first count. `None` with fewer than four of them.
     #[must_use]
     pub fn trend(&self, now: Timestamp) -> Option<Trend> {
-        let slot = Duration::from_nanos(self.slot_nanos).as_secs_f64();
-        let current = now.as_nanos() / self.slot_nanos;
+        let slot = self.slot().as_secs_f64();
         let started = self.started.load(Ordering::Relaxed);
-        let complete = current.checked_sub(started)?.saturating_sub(1);
-        let skip = (self.slots.len() as u64 - 1).saturating_sub(complete) as usize;
+        let complete = self.number(now).checked_sub(started)?.saturating_sub(1);
         let full = self.slots.len() - 1;
-        // Read once: the fit takes two passes, which must see the same.
-        let counts: Vec<u64> = self.series(now).take(full).skip(skip).collect();
-        Trend::of(
-            counts
-                .iter()
-                .enumerate()
-                .map(|(i, count)| (i as f64 * slot, *count as f64 / slot)),
-        )
+        let skip = (full as u64).saturating_sub(complete) as usize;
+        let counts = self.series(now).take(full).skip(skip).enumerate();
+        let rates: Vec<_> = counts
+            .map(|(i, count)| (i as f64 * slot, count as f64 / slot))
+            .collect();
+        Trend::of(&rates)
     }
 
     /// The length of one slot.
@@ -206,11 +201,16 @@ impl WindowCounter {
         Duration::from_nanos(self.slot_nanos)
     }
 
-    /// The round of the ring that `now` lies in, and the slot.
+    /// Which slot since the clock's origin `now` lies in.
     #[inline]
-    fn locate(&self, now: Timestamp) -> (u64, usize) {
+    fn number(&self, now: Timestamp) -> u64 {
+        now.as_nanos() / self.slot_nanos
+    }
+
+    /// The round of the ring that slot `number` belongs to, and its place there.
+    #[inline]
+    fn locate(&self, number: u64) -> (u64, usize) {
         let slots = self.slots.len() as u64;
-        let number = now.as_nanos() / self.slot_nanos;
         ((number / slots) & ROUND_MASK, (number % slots) as usize)
     }
 }

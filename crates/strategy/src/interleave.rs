@@ -66,7 +66,10 @@ pub(crate) fn apportion(weights: &[u32], limit: u64) -> Vec<u32> {
         })
         .collect();
     let used: u64 = counts.iter().map(|&count| u64::from(count)).sum();
-    let mut by_remainder: Vec<usize> = (0..weights.len()).filter(|&index| weights[index] > 0).collect();
+    // Those that were raised have had more than their remainder.
+    let mut by_remainder: Vec<usize> = (0..weights.len())
+        .filter(|&index| exact(weights[index]) >= u128::from(total))
+        .collect();
     by_remainder.sort_by_key(|&index| Reverse(exact(weights[index]) % u128::from(total)));
     for &index in by_remainder.iter().take(limit.saturating_sub(used) as usize) {
         counts[index] += 1;

@@ -14,7 +14,6 @@ use crate::{
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
-#[non_exhaustive]
 pub struct LeastConnectionsConfig {
     /// How many members a pick looks at, from a random one on. At least 1; 32 by default: exact for
     /// fleets up to that size, and beyond it a cost that does not grow with the fleet. The best of 32

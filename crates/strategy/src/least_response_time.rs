@@ -14,7 +14,6 @@ use crate::{
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
-#[non_exhaustive]
 pub struct LeastResponseTimeConfig {
     /// How many members a pick looks at, from a random one on. At least 1; 16 by default, because
     /// each look at a latency costs more than one at a count, and the best of more adds to the herd.

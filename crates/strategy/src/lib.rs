@@ -1,13 +1,16 @@
 //! Strategies.
 
 mod alias;
+mod bounded_load;
 mod error;
+mod hash;
 mod interleave;
 mod least_connections;
 mod least_loaded;
 mod least_response_time;
 mod load;
 mod load_metric;
+mod maglev;
 mod member;
 mod member_set;
 mod mix;
@@ -15,6 +18,8 @@ mod picker;
 mod power_of_two;
 mod random;
 mod readiness;
+mod rendezvous;
+mod ring_hash;
 mod round_robin;
 mod strategy;
 mod sync;
@@ -23,17 +28,22 @@ mod testing;
 mod weighted_random;
 mod weighted_round_robin;
 
+pub use bounded_load::{BoundedLoad, BoundedLoadConfig};
 pub use error::{BuildError, ConfigError, PickError};
+pub use hash::hash_key;
 pub use least_connections::{LeastConnections, LeastConnectionsConfig, WeightedLeastConnections};
 pub use least_response_time::{LeastResponseTime, LeastResponseTimeConfig};
 pub use load::{LoadCell, LoadConfig, LoadTotals};
 pub use load_metric::LoadMetric;
+pub use maglev::{Maglev, MaglevConfig};
 pub use member::{BackendId, Member};
 pub use member_set::MemberSet;
 pub use picker::{PickContext, Picker};
 pub use power_of_two::{PowerOfTwo, PowerOfTwoConfig};
 pub use random::Random;
 pub use readiness::Readiness;
+pub use rendezvous::Rendezvous;
+pub use ring_hash::{RingHash, RingHashConfig};
 pub use round_robin::RoundRobin;
 pub use strategy::{BuildContext, Strategy};
 pub use weighted_random::WeightedRandom;

@@ -18,7 +18,6 @@ use crate::{ConfigError, Readiness};
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
-#[non_exhaustive]
 pub struct LoadConfig {
     /// How fast the latency average forgets: after this time a past peak counts for 1/e. Above zero;
     /// 10 s by default: long enough to remember a slow backend between two of its turns, short enough

@@ -1,6 +1,6 @@
 //! Arithmetic on random words.
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number
+/// The finaliser of `SplitMix64` (Steele, Lea, Flood, "Fast splittable pseudorandom number
 /// generators", OOPSLA 2014): every input bit reaches every output bit.
 #[must_use]
 #[inline]

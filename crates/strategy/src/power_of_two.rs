@@ -14,7 +14,6 @@ use crate::{BuildContext, BuildError, LoadMetric, MemberSet, PickContext, PickEr
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
-#[non_exhaustive]
 pub struct PowerOfTwoConfig {
     /// What the two are compared by. Requests in flight by default, because they are right even when
     /// nobody reports outcomes.

@@ -13,7 +13,6 @@ use crate::{BuildContext, BuildError, MemberSet, PickContext, PickError, Picker,
 ///
 /// - Cost: O(1), one multiplication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Random;
 
 impl Strategy for Random {

@@ -20,7 +20,6 @@ use crate::{BuildContext, BuildError, MemberSet, PickContext, PickError, Picker,
 /// - Start: at a member chosen by [`BuildContext::seed`], so that many clients do not all begin with
 ///   the first one; after a rebuild it goes on counting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct RoundRobin;
 
 impl Strategy for RoundRobin {

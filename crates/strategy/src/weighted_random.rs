@@ -14,7 +14,6 @@ use crate::{BuildContext, BuildError, MemberSet, PickContext, PickError, Picker,
 /// - Cost: O(1) and no memory written; built in O(n). A table of 16 bytes a member.
 /// - Source: the alias method of Walker (1977) as built by Vose (1991).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct WeightedRandom;
 
 impl Strategy for WeightedRandom {

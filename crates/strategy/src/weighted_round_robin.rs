@@ -17,7 +17,6 @@ use crate::{BuildContext, BuildError, ConfigError, MemberSet, PickContext, PickE
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
-#[non_exhaustive]
 pub struct WeightedRoundRobinConfig {
     /// The longest cycle, in turns of 4 bytes: 64 to 4 194 304, 65 536 by default, which is 256 KiB.
     ///

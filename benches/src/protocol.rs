@@ -1,0 +1,208 @@
+//! What the runner says on its standard output: one [`Event`] per line, as JSON.
+//!
+//! The first line of a run is the plan, the last is `done`; a run whose last line is anything else was cut
+//! short. A step that fails is an event, not the end of the run.
+//!
+//! ```
+//! use evenkeel_benches::protocol::Event;
+//!
+//! let line = Event::Done.to_line()?;
+//! assert_eq!(line, r#"{"event":"done"}"#);
+//! # Ok::<(), evenkeel_benches::Error>(())
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Metrics};
+
+/// One line of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Event {
+    /// What the run will do. The first line.
+    Plan {
+        /// The scenarios, in the order they run.
+        scenarios: Vec<Planned>,
+    },
+    /// A step starts.
+    Step {
+        /// Its scenario.
+        scenario: String,
+        /// Its contender.
+        contender: String,
+        /// Which repeat, from 0.
+        repeat: u32,
+        /// What the contender is.
+        about: String,
+    },
+    /// A step ended well.
+    Sample {
+        /// Its scenario.
+        scenario: String,
+        /// Its contender.
+        contender: String,
+        /// Which repeat, from 0.
+        repeat: u32,
+        /// What was measured.
+        metrics: Metrics,
+    },
+    /// A step failed; the run goes on.
+    Failed {
+        /// Its scenario.
+        scenario: String,
+        /// Its contender.
+        contender: String,
+        /// Which repeat, from 0.
+        repeat: u32,
+        /// Why.
+        error: String,
+    },
+    /// Something a reader of the results must know.
+    Note {
+        /// The scenario it is about.
+        scenario: String,
+        /// The text.
+        text: String,
+    },
+    /// The run is complete. The last line.
+    Done,
+}
+
+/// A scenario in the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Its name, as on the command line.
+    pub name: String,
+    /// What it answers.
+    pub question: String,
+    /// Who takes part.
+    pub contenders: Vec<String>,
+    /// Whom the others are compared with.
+    pub baseline: String,
+    /// What is measured.
+    pub metrics: Vec<Metric>,
+    /// How often each contender runs.
+    pub repeats: u32,
+    /// How many steps there will be: repeats times contenders.
+    pub steps: u32,
+}
+
+/// Something that is measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metric {
+    /// Its name in a sample.
+    pub name: String,
+    /// The unit of its values.
+    pub unit: String,
+    /// Which way is better.
+    pub better: Better,
+    /// What exactly is measured, and between which moments.
+    pub about: String,
+}
+
+/// Which way a metric is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Better {
+    /// Less is better.
+    Lower,
+    /// More is better.
+    Higher,
+}
+
+impl Event {
+    /// The line, without its end.
+    ///
+    /// # Errors
+    /// When the event cannot be written as JSON.
+    pub fn to_line(&self) -> Result<String, Error> {
+        serde_json::to_string(self).map_err(|e| Error::Child(format!("cannot write an event: {e}")))
+    }
+
+    /// Reads one line.
+    ///
+    /// # Errors
+    /// When the line is not an event.
+    pub fn from_line(line: &str) -> Result<Self, Error> {
+        serde_json::from_str(line).map_err(|e| Error::Child(format!("not an event ({e}): {line}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn there_and_back(event: &Event) -> String {
+        let line = event.to_line().unwrap();
+        assert_eq!(&Event::from_line(&line).unwrap(), event);
+        assert!(!line.contains('\n'));
+        line
+    }
+
+    #[test]
+    fn every_event_survives_its_line() {
+        let metric = Metric {
+            name: "p50".into(),
+            unit: "us".into(),
+            better: Better::Lower,
+            about: "time".into(),
+        };
+        let planned = Planned {
+            name: "io".into(),
+            question: "how much?".into(),
+            contenders: vec!["a".into()],
+            baseline: "a".into(),
+            metrics: vec![metric],
+            repeats: 2,
+            steps: 2,
+        };
+        let line = there_and_back(&Event::Plan {
+            scenarios: vec![planned],
+        });
+        assert!(
+            line.starts_with(r#"{"event":"plan","scenarios":[{"name":"io""#),
+            "{line}"
+        );
+        assert!(line.contains(r#""better":"lower""#), "{line}");
+
+        let (scenario, contender) = (String::from("io"), String::from("a"));
+        there_and_back(&Event::Step {
+            scenario: scenario.clone(),
+            contender: contender.clone(),
+            repeat: 0,
+            about: "x".into(),
+        });
+        let mut metrics = Metrics::default();
+        metrics.set("p50", 812.0);
+        let line = there_and_back(&Event::Sample {
+            scenario: scenario.clone(),
+            contender: contender.clone(),
+            repeat: 0,
+            metrics,
+        });
+        assert_eq!(
+            line,
+            r#"{"event":"sample","scenario":"io","contender":"a","repeat":0,"metrics":{"p50":812.0}}"#
+        );
+        there_and_back(&Event::Failed {
+            scenario: scenario.clone(),
+            contender,
+            repeat: 1,
+            error: "two\nlines".into(),
+        });
+        there_and_back(&Event::Note {
+            scenario,
+            text: "less".into(),
+        });
+        assert_eq!(there_and_back(&Event::Done), r#"{"event":"done"}"#);
+    }
+
+    #[test]
+    fn nonsense_is_an_error() {
+        assert!(Event::from_line("{}").is_err());
+        assert!(Event::from_line("hello").is_err());
+        assert!(Event::from_line(r#"{"event":"party"}"#).is_err());
+    }
+}

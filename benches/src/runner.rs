@@ -1,0 +1,339 @@
+//! Runs scenarios, step by step, and reports each step as an [`Event`].
+
+use std::collections::BTreeSet;
+
+use crate::child::{Children, Server};
+use crate::protocol::Event;
+use crate::scenario::{self, Scenario};
+use crate::{Error, Report};
+
+/// Descriptors a child needs beside its connections: its standard ones, its runtime's, and a reserve.
+const SPARE_DESCRIPTORS: u64 = 64;
+
+/// What to run, as the command line says it.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Names of scenarios; none means all.
+    pub scenarios: Vec<String>,
+    /// The size that ends in seconds.
+    pub quick: bool,
+    /// How often each contender runs, in place of what the scenario says.
+    pub repeats: Option<u32>,
+    /// Names of contenders; none means all.
+    pub contenders: Vec<String>,
+}
+
+/// A scenario as it will run: reduced to the contenders that were asked for.
+#[derive(Debug)]
+struct Job {
+    scenario: Scenario,
+    repeats: u32,
+}
+
+/// Where events go.
+type Sink<'a> = &'a mut dyn FnMut(Event) -> Result<(), Error>;
+
+/// The plan of a run, without running it.
+///
+/// # Errors
+/// When a name does not exist.
+pub fn plan(options: &Options) -> Result<Event, Error> {
+    let jobs = jobs(options)?;
+    Ok(Event::Plan {
+        scenarios: jobs.iter().map(|job| job.scenario.planned(job.repeats)).collect(),
+    })
+}
+
+fn jobs(options: &Options) -> Result<Vec<Job>, Error> {
+    let mut scenarios = if options.scenarios.is_empty() {
+        scenario::all()?
+    } else {
+        options
+            .scenarios
+            .iter()
+            .map(|name| scenario::named(name))
+            .collect::<Result<_, _>>()?
+    };
+    let known: BTreeSet<&str> = scenarios.iter().flat_map(Scenario::contender_names).collect();
+    if let Some(wrong) = options
+        .contenders
+        .iter()
+        .find(|name| !known.contains(name.as_str()))
+    {
+        return Err(Error::unknown("contender", wrong, known));
+    }
+    if options.repeats == Some(0) {
+        return Err(Error::Usage("a run needs at least one repeat".to_owned()));
+    }
+    if !options.contenders.is_empty() {
+        for scenario in &mut scenarios {
+            scenario
+                .contenders
+                .retain(|c| options.contenders.contains(&c.name));
+        }
+        scenarios.retain(|scenario| !scenario.contenders.is_empty());
+    }
+    let job = |scenario: Scenario| {
+        let repeats = options.repeats.unwrap_or(scenario.size(options.quick).repeats);
+        Job { scenario, repeats }
+    };
+    Ok(scenarios.into_iter().map(job).collect())
+}
+
+/// Runs everything that was asked for. Steps that fail are events; the run goes on.
+///
+/// # Errors
+/// When a name does not exist, or the events cannot be delivered.
+pub async fn run(
+    options: &Options,
+    children: &Children,
+    descriptors: u64,
+    emit: Sink<'_>,
+) -> Result<(), Error> {
+    let jobs = jobs(options)?;
+    emit(plan(options)?)?;
+    for mut job in jobs {
+        let name = job.scenario.name.clone();
+        for text in std::mem::take(&mut job.scenario.notes) {
+            emit(Event::Note {
+                scenario: name.clone(),
+                text,
+            })?;
+        }
+        if let Some(text) = shrink(&mut job.scenario, options.quick, descriptors) {
+            emit(Event::Note { scenario: name, text })?;
+        }
+        let mut notes = BTreeSet::new();
+        for repeat in 0..job.repeats {
+            let groups = groups(&job.scenario, repeat);
+            for group in groups {
+                step(
+                    &job.scenario,
+                    options.quick,
+                    repeat,
+                    &group,
+                    children,
+                    &mut notes,
+                    emit,
+                )
+                .await?;
+            }
+        }
+    }
+    emit(Event::Done)
+}
+
+/// The contenders of one repeat in their order, grouped by process. The order rotates, so that none of them
+/// always follows the same other or always comes first.
+fn groups(scenario: &Scenario, repeat: u32) -> Vec<Vec<String>> {
+    let mut names: Vec<String> = scenario.contenders.iter().map(|c| c.name.clone()).collect();
+    if scenario.together {
+        return vec![names];
+    }
+    let first = usize::try_from(repeat).unwrap_or(0) % names.len().max(1);
+    names.rotate_left(first);
+    names.into_iter().map(|name| vec![name]).collect()
+}
+
+/// Lowers the number of connections to what the limit on descriptors allows, and says so.
+fn shrink(scenario: &mut Scenario, quick: bool, descriptors: u64) -> Option<String> {
+    let size = if quick {
+        &mut scenario.quick
+    } else {
+        &mut scenario.full
+    };
+    let wanted = size.params.optional("connections")?;
+    let warm_up = size.params.optional("warm_up").unwrap_or(0);
+    let possible = descriptors.saturating_sub(SPARE_DESCRIPTORS + warm_up).max(1);
+    if wanted <= possible {
+        return None;
+    }
+    size.params.set("connections", possible);
+    Some(format!(
+        "{possible} connections instead of {wanted}: this process may open {descriptors} descriptors (see ulimit -Hn)"
+    ))
+}
+
+/// One child process: one contender, or all of them where they share one.
+async fn step(
+    scenario: &Scenario,
+    quick: bool,
+    repeat: u32,
+    group: &[String],
+    children: &Children,
+    notes: &mut BTreeSet<String>,
+    emit: Sink<'_>,
+) -> Result<(), Error> {
+    for name in group {
+        let about = scenario
+            .contender(name)
+            .map(|c| c.about.clone())
+            .unwrap_or_default();
+        emit(Event::Step {
+            scenario: scenario.name.clone(),
+            contender: name.clone(),
+            repeat,
+            about,
+        })?;
+    }
+    let outcome = measure(scenario, quick, group, children).await;
+    for text in outcome.iter().flat_map(|report| &report.notes) {
+        // The same hint once is enough.
+        if notes.insert(text.clone()) {
+            emit(Event::Note {
+                scenario: scenario.name.clone(),
+                text: text.clone(),
+            })?;
+        }
+    }
+    for name in group {
+        let (scenario, contender) = (scenario.name.clone(), name.clone());
+        let sample = outcome.as_ref().map(|report| report.samples.get(name));
+        emit(match sample {
+            Ok(Some(metrics)) => Event::Sample {
+                scenario,
+                contender,
+                repeat,
+                metrics: metrics.clone(),
+            },
+            Ok(None) => Event::Failed {
+                scenario,
+                contender,
+                repeat,
+                error: "was not measured".to_owned(),
+            },
+            Err(e) => Event::Failed {
+                scenario,
+                contender,
+                repeat,
+                error: e.to_string(),
+            },
+        })?;
+    }
+    Ok(())
+}
+
+async fn measure(
+    scenario: &Scenario,
+    quick: bool,
+    group: &[String],
+    children: &Children,
+) -> Result<Report, Error> {
+    let size = scenario.size(quick);
+    let server: Option<Server> = match scenario.server {
+        Some(kind) => Some(children.serve(kind).await?),
+        None => None,
+    };
+    let addr = server.as_ref().map(Server::addr);
+    let report = children
+        .contender(&scenario.name, &group.join(","), &size.params, addr, size.limit())
+        .await?;
+    check(scenario, &report)?;
+    if let Some(server) = server {
+        server.stop().await?;
+    }
+    Ok(report)
+}
+
+/// A figure that is not a number, or that nobody can look up, is worse than none.
+fn check(scenario: &Scenario, report: &Report) -> Result<(), Error> {
+    for (contender, metrics) in &report.samples {
+        for (name, value) in metrics.iter() {
+            if !value.is_finite() || !scenario.metrics.iter().any(|m| m.name == name) {
+                return Err(Error::Child(format!(
+                    "{contender} reported {name} = {value}, which makes no sense"
+                )));
+            }
+        }
+        if metrics.iter().next().is_none() {
+            return Err(Error::Child(format!("{contender} reported nothing")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(scenarios: &[&str], contenders: &[&str]) -> Options {
+        let owned = |names: &[&str]| names.iter().map(|&n| n.to_owned()).collect();
+        Options {
+            scenarios: owned(scenarios),
+            contenders: owned(contenders),
+            ..Options::default()
+        }
+    }
+
+    #[test]
+    fn the_plan_counts_the_steps() {
+        let Event::Plan { scenarios } = plan(&options(&["io"], &["naive", "raw-tokio"])).unwrap() else {
+            panic!("not a plan");
+        };
+        assert_eq!(
+            scenarios[0].contenders,
+            ["raw-tokio", "naive"],
+            "in the order of the file"
+        );
+        assert_eq!(scenarios[0].steps, scenarios[0].repeats * 2);
+    }
+
+    #[test]
+    fn scenarios_without_the_contender_are_left_out() {
+        let Event::Plan { scenarios } = plan(&options(&[], &["naive"])).unwrap() else {
+            panic!("not a plan");
+        };
+        assert_eq!(scenarios.len(), 1);
+    }
+
+    #[test]
+    fn wrong_names_list_the_right_ones() {
+        let error = plan(&options(&["io"], &["nobody"])).unwrap_err().to_string();
+        assert!(
+            error.contains("'nobody'") && error.contains("hyper-util, naive"),
+            "{error}"
+        );
+        assert!(
+            plan(&Options {
+                repeats: Some(0),
+                ..Options::default()
+            })
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn the_order_rotates_and_everyone_runs_once() {
+        let io = scenario::named("io").unwrap();
+        let firsts: BTreeSet<String> = (0..9).map(|r| groups(&io, r)[0][0].clone()).collect();
+        assert_eq!(firsts.len(), io.contenders.len());
+        let pair = scenario::named("io-pair").unwrap();
+        assert_eq!(groups(&pair, 1), [pair.contender_names()]);
+    }
+
+    #[test]
+    fn a_size_beyond_the_limit_shrinks_and_says_so() {
+        let mut io = scenario::named("io").unwrap();
+        assert_eq!(shrink(&mut io, false, 20_000), None);
+        let text = shrink(&mut io, false, 500).unwrap();
+        let left = io.full.params.required("connections").unwrap();
+        assert!(
+            left < 500 && text.contains(&format!("{left} connections instead of 1000")),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn figures_nobody_can_look_up_are_refused() {
+        let io = scenario::named("io").unwrap();
+        let report = |name: &str, value: f64| {
+            let mut metrics = crate::Metrics::default();
+            metrics.set(name, value);
+            Report::of("raw-tokio", metrics)
+        };
+        assert!(check(&io, &report("connect_p50", 1.0)).is_ok());
+        assert!(check(&io, &report("connect_p50", f64::NAN)).is_err());
+        assert!(check(&io, &report("charm", 1.0)).is_err());
+        assert!(check(&io, &Report::of("raw-tokio", crate::Metrics::default())).is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! The servers that contenders talk to. Each runs in a process of its own.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::Error;
+
+/// More than any scenario connects at once; the kernel lowers it to its own limit.
+const BACKLOG: u32 = 4096;
+
+/// Two workers, so that with as many for the contender neither side waits for the other more than it must.
+const WORKERS: usize = 2;
+
+/// Which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServerKind {
+    /// Sends back what it receives.
+    Echo,
+}
+
+impl ServerKind {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+        }
+    }
+}
+
+/// Serves until standard input ends, which it does when the parent process does. Prints its address first.
+///
+/// # Errors
+/// When it cannot listen.
+pub fn serve(kind: ServerKind) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(Error::io("cannot start the server's runtime"))?;
+    let listener = runtime.block_on(async { listen() })?;
+    let addr = listener
+        .local_addr()
+        .map_err(Error::io("the server has no address"))?;
+    crate::child::print_line(&addr.to_string())?;
+    match kind {
+        ServerKind::Echo => runtime.spawn(echo(listener)),
+    };
+    io::copy(&mut io::stdin(), &mut io::sink()).map_err(Error::io("cannot wait for the parent process"))?;
+    runtime.shutdown_background();
+    Ok(())
+}
+
+/// Listens on a free port of the loopback address. Must be called within a runtime.
+///
+/// # Errors
+/// When the system refuses.
+pub fn listen() -> Result<TcpListener, Error> {
+    let listener = || {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        socket.listen(BACKLOG)
+    };
+    listener().map_err(Error::io("cannot listen on 127.0.0.1"))
+}
+
+/// Accepts for ever; each connection gets back what it sends.
+pub async fn echo(listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            // Its errors are the client's to report: it sees its connection end.
+            Ok((stream, _)) => drop(tokio::spawn(echo_one(stream))),
+            // Out of descriptors: some will be closed soon.
+            Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
+}
+
+async fn echo_one(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = vec![0; 4 * crate::exchange::MESSAGE];
+    loop {
+        let n = stream.read(&mut buffer).await?;
+        if n == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..n]).await?;
+    }
+}

@@ -1,0 +1,105 @@
+//! Rendezvous hashing.
+
+use std::sync::Arc;
+
+use crate::hash::hash_id;
+use crate::mix::{mix, unit};
+use crate::{BuildContext, BuildError, MemberSet, PickContext, PickError, Picker, Strategy};
+
+/// A key goes to the member whose hash with the key is the highest.
+///
+/// Exactly the keys of a member that goes move, and they spread over all others; one that comes takes
+/// exactly its share. Shares are as even as the hash, and exact by weight. A key whose member is not
+/// ready goes to its second highest.
+///
+/// Take it for affinity over few members (to some dozens), where it beats a ring in every way but
+/// speed. Not for many: a pick looks at every member.
+///
+/// - Without a routing hash in the context the random word takes its place.
+/// - Cost: O(n), about 1 ns a member with equal weights, 10 ns with unequal ones. No table, no build.
+/// - Source: Thaler, Ravishankar, "Using name-based mappings to increase hit rates", 1998; weights by
+///   -w / ln(h) (Schindler, Tomforde, SNIA SDC 2016).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rendezvous;
+
+impl Strategy for Rendezvous {
+    fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Picker>, BuildError> {
+        Ok(Arc::new(RendezvousPicker {
+            places: context
+                .members()
+                .iter()
+                .map(|member| hash_id(member.id()))
+                .collect(),
+            members: MemberSet::new(context.members())?.by_weight(),
+        }))
+    }
+}
+
+/// How much a member is liked by a key, by their two hashes.
+#[inline]
+pub(crate) fn score(place: u64, key: u64) -> u64 {
+    // Mixed before and after: ids that differ in one bit and keys that do must not cancel.
+    mix(place ^ mix(key))
+}
+
+/// [`score`] brought to a weight: the member with the least is liked best.
+#[inline]
+pub(crate) fn weighted_score(place: u64, key: u64, weight: u32) -> f64 {
+    // -ln of a uniform fraction, over the weight: the least of such is a member's with probability
+    // weight / total.
+    -unit(score(place, key)).ln() / f64::from(weight)
+}
+
+#[derive(Debug)]
+struct RendezvousPicker {
+    places: Box<[u64]>,
+    members: MemberSet,
+}
+
+impl RendezvousPicker {
+    fn best(&self, key: u64, admits: impl Fn(usize) -> bool) -> Option<usize> {
+        let candidates = self.places.iter().enumerate().filter(|&(index, _)| admits(index));
+        if self.members.has_equal_weights() {
+            candidates
+                .max_by_key(|&(_, &place)| score(place, key))
+                .map(|(index, _)| index)
+        } else {
+            let weight = |index| self.members.weight(index);
+            candidates
+                .map(|(index, &place)| (index, weighted_score(place, key, weight(index))))
+                .min_by(|(_, a), (_, b)| a.total_cmp(b))
+                .map(|(index, _)| index)
+        }
+    }
+}
+
+impl Picker for RendezvousPicker {
+    fn pick(&self, context: &PickContext<'_>) -> Result<usize, PickError> {
+        let key = context.hash().unwrap_or_else(|| context.random());
+        // Two passes and not one, because nearly always the first one's winner is ready, and looking
+        // at one cell is cheaper than looking at all.
+        if let Some(index) = self.best(key, |index| self.members.weight(index) > 0)
+            && self.members.is_ready(index, context)
+        {
+            return Ok(index);
+        }
+        match self.best(key, |index| self.members.is_eligible(index, context)) {
+            Some(index) => Ok(index),
+            None => self.members.any(&context.with_random(key)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{counts, members};
+
+    #[test]
+    fn shares_follow_the_weights() {
+        let counts = counts(&Rendezvous, &members(&[1, 2, 0, 5]), 80_000);
+        for (count, expected) in counts.iter().zip([10_000_u64, 20_000, 0, 50_000]) {
+            assert!(count.abs_diff(expected) <= expected / 25, "{counts:?}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Builds the runner and finds out where cargo put it.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use serde::Deserialize;
+
+use crate::workspace;
+
+/// The package that holds it.
+const PACKAGE: &str = "evenkeel-benches";
+
+/// Its name.
+const BINARY: &str = "evenkeel-bench";
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(super) enum Error {
+    /// Cargo could not be started.
+    #[error("cannot start cargo: {0}")]
+    Start(std::io::Error),
+    /// Cargo has said why on standard error.
+    #[error("the runner `{BINARY}` did not build (cargo: {0})")]
+    Failed(ExitStatus),
+    /// It was built, and nobody said where.
+    #[error("cargo built `{BINARY}` without saying where it is")]
+    Lost,
+}
+
+/// Builds it and hands back its path. Cargo's own progress goes to the terminal.
+pub(super) fn runner(root: &Path) -> Result<PathBuf, Error> {
+    let done = workspace::cargo()
+        .current_dir(root)
+        .args(["build", "--release", "--package", PACKAGE, "--bin", BINARY])
+        .arg("--message-format=json-render-diagnostics")
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(Error::Start)?;
+    if !done.status.success() {
+        return Err(Error::Failed(done.status));
+    }
+    executable(&String::from_utf8_lossy(&done.stdout)).ok_or(Error::Lost)
+}
+
+/// One of cargo's messages, as far as it matters here.
+#[derive(Debug, Deserialize)]
+struct Message {
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+/// What the message is about.
+#[derive(Debug, Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// The path in cargo's messages.
+fn executable(messages: &str) -> Option<PathBuf> {
+    let messages = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    let ours = messages.filter(|message| {
+        message
+            .target
+            .as_ref()
+            .is_some_and(|target| target.name == BINARY)
+    });
+    ours.filter_map(|message| message.executable).next_back()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_is_found_among_other_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"serde","kind":["lib"]},"executable":null}
+not json
+{"reason":"compiler-artifact","target":{"name":"other","kind":["bin"]},"executable":"/t/other"}
+{"reason":"compiler-artifact","target":{"name":"evenkeel-bench","kind":["bin"]},"executable":"/t/evenkeel-bench"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages), Some(PathBuf::from("/t/evenkeel-bench")));
+        assert_eq!(executable("{\"reason\":\"build-finished\"}"), None);
+    }
+}

@@ -1,0 +1,196 @@
+//! What the runner says, one JSON object a line.
+//!
+//! First a [`Plan`], then for each step a [`Step`] and either a [`Sample`] or a [`Failed`], in between
+//! [`Note`]s, and last `{"event":"done"}`. Fields that are not known here are passed over, so a newer
+//! runner may say more; an event that is not known is nonsense.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(super) enum Event {
+    /// What is going to be run.
+    Plan(Plan),
+    /// A step begins.
+    Step(Step),
+    /// A step ended with figures.
+    Sample(Sample),
+    /// A step ended without.
+    Failed(Failed),
+    /// Something a reader of the figures must know.
+    Note(Note),
+    /// That was all.
+    Done,
+}
+
+/// The first line.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Plan {
+    /// The scenarios, in the order they run.
+    pub(super) scenarios: Vec<Scenario>,
+}
+
+/// One scenario.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Scenario {
+    /// Its name on the command line.
+    pub(super) name: String,
+    /// What it answers.
+    pub(super) question: String,
+    /// Who takes part, in the order they are shown.
+    pub(super) contenders: Vec<String>,
+    /// The contender that the others are compared with, if any.
+    #[serde(default)]
+    pub(super) baseline: Option<String>,
+    /// What is measured, in the order it is shown.
+    pub(super) metrics: Vec<Metric>,
+    /// How often each contender runs.
+    pub(super) repeats: u32,
+    /// How many steps that makes.
+    pub(super) steps: u64,
+}
+
+/// One figure of a scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Metric {
+    /// Its name in samples.
+    pub(super) name: String,
+    /// Its unit, as printed.
+    #[serde(default)]
+    pub(super) unit: String,
+    /// Which way is good.
+    #[serde(default)]
+    pub(super) better: Better,
+    /// What it is, in words.
+    #[serde(default)]
+    pub(super) about: String,
+}
+
+/// Which way is good.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Better {
+    /// Less is better.
+    Lower,
+    /// More is better.
+    Higher,
+    /// Neither: a figure for orientation.
+    #[default]
+    #[serde(other)]
+    Neither,
+}
+
+/// One contender, once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Step {
+    /// The scenario's name.
+    pub(super) scenario: String,
+    /// Who.
+    pub(super) contender: String,
+    /// The how-manieth time, from 0. Equal numbers ran next to each other and are compared in pairs.
+    pub(super) repeat: u32,
+    /// What is being done, for the progress line.
+    #[serde(default)]
+    pub(super) about: String,
+}
+
+/// What a step measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Sample {
+    /// The scenario's name.
+    pub(super) scenario: String,
+    /// Who.
+    pub(super) contender: String,
+    /// The how-manieth time, from 0.
+    pub(super) repeat: u32,
+    /// The figures; null for one that could not be taken.
+    pub(super) metrics: BTreeMap<String, Option<f64>>,
+}
+
+/// A step that failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Failed {
+    /// The scenario's name.
+    pub(super) scenario: String,
+    /// Who.
+    pub(super) contender: String,
+    /// The how-manieth time, from 0.
+    pub(super) repeat: u32,
+    /// Why.
+    pub(super) error: String,
+}
+
+/// Something a reader of the figures must know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Note {
+    /// The scenario's name.
+    pub(super) scenario: String,
+    /// What.
+    pub(super) text: String,
+}
+
+/// Reads a line.
+///
+/// # Errors
+///
+/// Says what is wrong with the line when it is no event.
+pub(super) fn read(line: &str) -> Result<Event, serde_json::Error> {
+    serde_json::from_str(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_of_the_agreed_text_is_read() {
+        let plan = r#"{"event":"plan","scenarios":[{"name":"io","question":"?","contenders":["evenkeel","raw-tokio"],"baseline":"raw-tokio","metrics":[{"name":"connect_p50","unit":"us","better":"lower","about":"a"}],"repeats":5,"steps":25}]}"#;
+        let Ok(Event::Plan(plan)) = read(plan) else {
+            panic!("no plan")
+        };
+        assert_eq!(plan.scenarios[0].baseline.as_deref(), Some("raw-tokio"));
+        assert_eq!(plan.scenarios[0].metrics[0].better, Better::Lower);
+        let step =
+            r#"{"event":"step","scenario":"io","contender":"evenkeel","repeat":0,"about":"connecting"}"#;
+        assert!(matches!(read(step), Ok(Event::Step(Step { repeat: 0, .. }))));
+        let sample = r#"{"event":"sample","scenario":"io","contender":"evenkeel","repeat":0,"metrics":{"connect_p50":812.0}}"#;
+        let Ok(Event::Sample(sample)) = read(sample) else {
+            panic!("no sample")
+        };
+        assert_eq!(sample.metrics["connect_p50"], Some(812.0));
+        let failed = r#"{"event":"failed","scenario":"io","contender":"naive","repeat":0,"error":"refused"}"#;
+        assert!(matches!(read(failed), Ok(Event::Failed(_))));
+        assert!(matches!(
+            read(r#"{"event":"note","scenario":"io","text":"fewer"}"#),
+            Ok(Event::Note(_))
+        ));
+        assert_eq!(read(r#"{"event":"done"}"#).ok(), Some(Event::Done));
+    }
+
+    #[test]
+    fn a_figure_that_could_not_be_taken_is_null_and_more_fields_are_no_harm() {
+        let line =
+            r#"{"event":"sample","scenario":"io","contender":"a","repeat":1,"metrics":{"x":null},"new":1}"#;
+        let Ok(Event::Sample(sample)) = read(line) else {
+            panic!("no sample")
+        };
+        assert_eq!(sample.metrics["x"], None);
+    }
+
+    #[test]
+    fn nonsense_is_told_from_events() {
+        for line in [
+            "",
+            "listening on 8080",
+            "{}",
+            r#"{"event":"party"}"#,
+            r#"{"event":"sample"}"#,
+            "[1]",
+        ] {
+            assert!(read(line).is_err(), "{line}");
+        }
+    }
+}
