@@ -91,6 +91,8 @@ impl fmt::Debug for BackendId {
 pub struct Member {
     id: BackendId,
     weight: u32,
+    /// A weight that a wrapper works with, above all others.
+    reweighted: Option<u32>,
     zone: Option<Arc<str>>,
     priority: u32,
     load: Arc<LoadCell>,
@@ -102,6 +104,7 @@ impl Member {
         Self {
             id: id.into(),
             weight: 1,
+            reweighted: None,
             zone: None,
             priority: 0,
             load: Arc::default(),
@@ -113,6 +116,14 @@ impl Member {
     #[must_use]
     pub fn with_weight(mut self, weight: u32) -> Self {
         self.weight = weight;
+        self
+    }
+
+    /// With this weight in place of whatever it was described with or set by hand: for wrappers that
+    /// compute weights and hand the members on.
+    #[must_use]
+    pub fn reweighted(mut self, weight: u32) -> Self {
+        self.reweighted = Some(weight);
         self
     }
 
@@ -146,7 +157,9 @@ impl Member {
     /// Its weight: the one set by hand on its load cell, or else the one it was described with.
     #[must_use]
     pub fn weight(&self) -> u32 {
-        self.load.weight().unwrap_or(self.weight)
+        self.reweighted
+            .or_else(|| self.load.weight())
+            .unwrap_or(self.weight)
     }
 
     /// Its zone, if it is in one.

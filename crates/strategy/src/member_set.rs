@@ -196,7 +196,9 @@ impl MemberSet {
     #[inline]
     pub fn is_ready(&self, index: usize, context: &PickContext<'_>) -> bool {
         self.slots.get(index).is_some_and(|slot| {
-            slot.cell.readiness(context.now()) == Readiness::Ready
+            let readiness = slot.cell.readiness(context.now());
+            (readiness == Readiness::Ready
+                || (context.ignores_readiness() && readiness != Readiness::Draining))
                 && slot.weight > 0
                 && !context.is_excluded(&slot.cell)
         })

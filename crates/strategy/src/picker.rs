@@ -61,7 +61,7 @@ pub struct PickContext<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Excluded<'a> {
     cells: &'a [&'a LoadCell],
-    rest: Option<&'a Excluded<'a>>,
+    rest: Option<&'a Self>,
 }
 
 impl<'a> PickContext<'a> {
