@@ -191,9 +191,6 @@ mod tests {
             for strategy in [&round_robin as &dyn Strategy, &two_choices] {
                 let share = share_at(strategy, Duration::from_secs(secs), 1);
                 assert!(is_share(share, expected), "{strategy:?} at {secs} s: {share}");
-                    (share - expected).abs() < 0.06,
-                    "{strategy:?} at {secs} s: {share}"
-                );
             }
         }
     }
