@@ -185,21 +185,22 @@ fn watch(
         &mut last_lines,
         progress,
     );
-    progress.end();
-    let stop = match stopped {
-        Ok(()) => match child.finish() {
-            child::Ended { fine: true, .. } => return Ok((results, None)),
-            child::Ended { text, .. } => (Stop::BadEnd, text),
-        },
-        Err(stop @ Stop::Ended { .. }) => (stop, child.finish().text),
-        Err(stop) => (stop, child.stop().text),
+    let (stop, ended) = match stopped {
+        Ok(()) => (Stop::BadEnd, child.finish()),
+        Err(stop @ Stop::Ended { .. }) => (stop, child.finish()),
+        Err(stop) => (stop, child.stop()),
     };
-    let (stop, ended) = stop;
+    // After nonsense the rest cannot be trusted either.
+    if !matches!(stop, Stop::Nonsense { .. }) {
+        drive::rest(&lines, PATIENCE, &mut results, &mut last_lines, progress);
+    }
+    progress.end();
+    let whole = stop == Stop::BadEnd && ended.fine;
     Ok((
         results,
-        Some(Failure {
+        (!whole).then_some(Failure {
             stop,
-            ended,
+            ended: ended.text,
             last_lines,
         }),
     ))

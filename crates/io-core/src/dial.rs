@@ -30,14 +30,20 @@ enum Stage {
     Handshake,
 }
 
+impl Journey {
+    fn new() -> Self {
+        Self {
+            stage: Stage::Queue(Limit::Connections),
+            progress: Progress::default(),
+        }
+    }
+}
+
 impl Shared {
     pub(crate) async fn open(self: &Arc<Self>, target: Target) -> Result<AsyncConnection, ConnectError> {
         target.check()?;
         let started = self.clock.now();
-        let mut journey = Journey {
-            stage: Stage::Queue(Limit::Connections),
-            progress: Progress::default(),
-        };
+        let mut journey = Journey::new();
         let result = self.bounded(&target, self.travel(&target, &mut journey)).await;
         let result = result.unwrap_or_else(|| Err(self.ran_out(&target, &mut journey)));
         self.tell(&target, started, &result);
@@ -50,17 +56,19 @@ impl Shared {
         peer: Target,
     ) -> Result<AsyncConnection<S>, ConnectError> {
         let started = self.clock.now();
-        let entering = async { Ok(self.limits.enter(&peer, |_| {}).await) };
+        let mut journey = Journey::new();
+        let entering = async {
+            Ok(self
+                .limits
+                .enter(&peer, |limit| journey.stage = Stage::Queue(limit))
+                .await)
+        };
         let result = match self.bounded(&peer, entering).await {
             Some(Ok(places)) => {
                 self.register(stream, SocketHandle::Foreign, &peer, peer.clone(), None, places)
             }
             Some(Err(error)) => Err(error),
-            None => Err(ConnectError::Limit {
-                target: peer.clone(),
-                limit: Limit::Connections,
-                waited: self.config.connect_timeout,
-            }),
+            None => Err(self.ran_out(&peer, &mut journey)),
         };
         self.tell(&peer, started, &result);
         result

@@ -48,7 +48,11 @@ pub struct TlsConfig {
 
 /// Where trust starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum TlsRoots {
     /// The operating system's store.
@@ -60,7 +64,11 @@ pub enum TlsRoots {
 
 /// Our own certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
 pub struct ClientAuth {
     /// The certificate, followed by those between it and a root.
     pub certificates: Pem,
@@ -70,7 +78,11 @@ pub struct ClientAuth {
 
 /// PEM text, or the file it is in, which is read once, when the client is built.
 #[derive(Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Pem {
     /// A file's path.
@@ -92,9 +104,11 @@ impl fmt::Debug for Pem {
 impl Pem {
     fn read(&self, field: &'static str) -> Result<Vec<u8>, TlsError> {
         match self {
-            Self::File(path) => {
-                std::fs::read(path).map_err(|source| TlsError::Read { field, path: path.clone(), source })
-            }
+            Self::File(path) => std::fs::read(path).map_err(|source| TlsError::Read {
+                field,
+                path: path.clone(),
+                source,
+            }),
             Self::Text(text) => Ok(text.clone().into_bytes()),
         }
     }
@@ -136,7 +150,10 @@ pub enum TlsError {
 
 impl TlsError {
     fn refused(field: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Refused { field, source: source.into() }
+        Self::Refused {
+            field,
+            source: source.into(),
+        }
     }
 }
 
@@ -150,7 +167,9 @@ pub struct TlsClient {
 
 impl fmt::Debug for TlsClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsClient").field("server_name", &self.server_name).finish_non_exhaustive()
+        f.debug_struct("TlsClient")
+            .field("server_name", &self.server_name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -162,9 +181,10 @@ impl TlsClient {
     /// [`TlsError`] names the field.
     pub fn new(config: &TlsConfig) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots(&config.roots)?.into(), provider.clone())
-            .build()
-            .map_err(|source| TlsError::refused("roots", source))?;
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(roots(&config.roots)?.into(), provider.clone())
+                .build()
+                .map_err(|source| TlsError::refused("roots", source))?;
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|source| TlsError::refused("roots", source))?
@@ -181,10 +201,21 @@ impl TlsClient {
                     .map_err(|source| TlsError::refused("client_auth", source))?
             }
         };
-        if config.alpn.iter().any(|protocol| protocol.is_empty() || protocol.len() > 255) {
-            return Err(TlsError::refused("alpn", "a protocol's name has from 1 to 255 bytes"));
+        if config
+            .alpn
+            .iter()
+            .any(|protocol| protocol.is_empty() || protocol.len() > 255)
+        {
+            return Err(TlsError::refused(
+                "alpn",
+                "a protocol's name has from 1 to 255 bytes",
+            ));
         }
-        client.alpn_protocols = config.alpn.iter().map(|protocol| protocol.clone().into_bytes()).collect();
+        client.alpn_protocols = config
+            .alpn
+            .iter()
+            .map(|protocol| protocol.clone().into_bytes())
+            .collect();
 
         let server_name = config
             .server_name
@@ -192,7 +223,10 @@ impl TlsClient {
             .map(ServerName::try_from)
             .transpose()
             .map_err(|source| TlsError::refused("server_name", source))?;
-        Ok(Self { connector: Arc::new(client).into(), server_name })
+        Ok(Self {
+            connector: Arc::new(client).into(),
+            server_name,
+        })
     }
 
     /// Agrees on TLS over `socket` as a client of `target`.
@@ -210,7 +244,9 @@ fn roots(roots: &TlsRoots) -> Result<RootCertStore, TlsError> {
     match roots {
         TlsRoots::Pem(pem) => {
             for certificate in pem.certificates("roots")? {
-                store.add(certificate).map_err(|source| TlsError::refused("roots", source))?;
+                store
+                    .add(certificate)
+                    .map_err(|source| TlsError::refused("roots", source))?;
             }
         }
         TlsRoots::System => {
@@ -237,6 +273,8 @@ fn name_of(target: &Target) -> io::Result<ServerName<'static>> {
     match target.host_name() {
         Some(name) => ServerName::try_from(name.to_owned())
             .map_err(|error: rustls::pki_types::InvalidDnsNameError| invalid(error.to_string())),
-        None => Err(invalid("a Unix socket has no name to check: set server_name".to_owned())),
+        None => Err(invalid(
+            "a Unix socket has no name to check: set server_name".to_owned(),
+        )),
     }
 }

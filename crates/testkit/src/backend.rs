@@ -87,7 +87,7 @@ async fn behave(mut stream: TcpStream, behaviour: Behaviour) {
         Behaviour::Echo => {
             let _ = echo(&mut stream, usize::MAX, &mut buf).await;
         }
-        Behaviour::Silent => std::future::pending().await,
+        Behaviour::Silent => std::future::pending::<()>().await,
         Behaviour::Reset => cut(&stream),
         Behaviour::ResetOnFirstByte => {
             let _ = stream.read(&mut buf[..1]).await;
@@ -104,7 +104,7 @@ async fn behave(mut stream: TcpStream, behaviour: Behaviour) {
         }
         Behaviour::Talk => {
             let _ = stream.write_all(b"unasked").await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

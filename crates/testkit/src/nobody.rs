@@ -22,7 +22,10 @@ impl Refusing {
     /// The system's.
     pub fn start() -> io::Result<Self> {
         let (socket, addr) = bound()?;
-        Ok(Self { addr, _socket: socket })
+        Ok(Self {
+            addr,
+            _socket: socket,
+        })
     }
 
     /// The address.
@@ -52,7 +55,11 @@ impl BlackHole {
         listener.listen(0)?;
         // A queue for none still takes one.
         let queued = vec![TcpStream::connect(addr).await?];
-        Ok(Self { addr, _listener: listener, _queued: queued })
+        Ok(Self {
+            addr,
+            _listener: listener,
+            _queued: queued,
+        })
     }
 
     /// The address.
@@ -82,7 +89,11 @@ mod tests {
     async fn a_black_hole_does_not_answer() {
         let hole = BlackHole::start().await.unwrap();
         let connect = TcpStream::connect(hole.addr());
-        assert!(tokio::time::timeout(Duration::from_millis(50), connect).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(50), connect)
+                .await
+                .is_err()
+        );
     }
 
     #[tokio::test]

@@ -112,10 +112,7 @@ pub(super) fn drive(
             Ok(Heard::Complaint(line)) => {
                 silent = Duration::ZERO;
                 progress.complaint(&line);
-                if complaints.len() == KEPT {
-                    complaints.remove(0);
-                }
-                complaints.push(short(&line));
+                keep(complaints, &line);
             }
             Err(RecvTimeoutError::Disconnected) => return Err(ended(last)),
             Err(RecvTimeoutError::Timeout) => {
@@ -135,6 +132,39 @@ pub(super) fn drive(
             }
         }
     }
+}
+
+/// Takes in what an ended runner had still said: steps that were complete when it was stopped, and
+/// complaints that came after its last line.
+pub(super) fn rest(
+    heard: &Receiver<Heard>,
+    patience: Patience,
+    results: &mut Results,
+    complaints: &mut Vec<String>,
+    progress: &mut dyn Progress,
+) {
+    while let Ok(one) = heard.recv_timeout(patience.poll) {
+        match one {
+            Heard::Complaint(line) => {
+                progress.complaint(&line);
+                keep(complaints, &line);
+            }
+            // The last line may be cut off in the middle.
+            Heard::Line(line) => {
+                if let Ok(event) = protocol::read(&line) {
+                    results.take(&event);
+                }
+            }
+        }
+    }
+}
+
+/// Keeps the end of what was complained.
+fn keep(complaints: &mut Vec<String>, line: &str) {
+    if complaints.len() == KEPT {
+        complaints.remove(0);
+    }
+    complaints.push(short(line));
 }
 
 /// Takes in one line; says whether it was the last.
@@ -321,5 +351,16 @@ mod tests {
         );
         assert_eq!(end, Err(Stop::Interrupted));
         assert_eq!(results.complete("io"), 2);
+
+        sender
+            .send(Heard::Line(r#"{"event":"sample","scen"#.to_owned()))
+            .expect("the receiver is there");
+        drop(sender);
+        rest(&receiver, SHORT, &mut results, &mut complaints, &mut Silent);
+        assert_eq!(
+            results.complete("io"),
+            5,
+            "what had been said already is not lost"
+        );
     }
 }

