@@ -73,6 +73,7 @@ fn fraction(part: u128, whole: u128) -> u64 {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use super::*;
     use crate::mix::derive;

@@ -256,4 +256,5 @@ impl Picker for DynamicWeightsPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests;

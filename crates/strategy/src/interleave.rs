@@ -85,6 +85,7 @@ fn gcd(mut a: u32, mut b: u32) -> u32 {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use proptest::prelude::*;
 

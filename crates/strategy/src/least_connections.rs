@@ -118,6 +118,7 @@ impl Picker for LeastConnectionsPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use super::*;
     use crate::testing::{context, counts, members, spread};

@@ -79,6 +79,7 @@ impl Picker for LeastResponseTimePicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use std::time::Duration;
 

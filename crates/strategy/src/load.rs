@@ -378,5 +378,8 @@ fn nanos_of(duration: Duration) -> f64 {
 }
 
 #[cfg(test)]
+#[cfg(evenkeel_loom)]
+mod loom;
+#[cfg(test)]
 #[cfg(not(evenkeel_loom))]
 mod tests;

@@ -184,4 +184,5 @@ impl FromStr for LoadBalancingStrategy {
 mod file;
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests;

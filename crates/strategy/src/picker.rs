@@ -221,6 +221,7 @@ impl Excluded<'_> {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use super::*;
 

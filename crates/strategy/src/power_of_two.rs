@@ -158,6 +158,7 @@ impl Picker for PowerOfTwoPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use std::time::Duration;
 

@@ -220,4 +220,5 @@ impl Picker for PrequalPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests;

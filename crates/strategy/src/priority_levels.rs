@@ -115,6 +115,7 @@ impl Picker for PriorityLevelsPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use super::*;
     use crate::testing::counts;

@@ -42,6 +42,7 @@ impl Picker for RandomPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use super::*;
     use crate::Readiness;

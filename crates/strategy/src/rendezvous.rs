@@ -91,6 +91,7 @@ impl Picker for RendezvousPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use super::*;
     use crate::testing::{counts, members};

@@ -208,6 +208,7 @@ impl Picker for RingHashPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use super::*;
     use crate::testing::{counts, members};

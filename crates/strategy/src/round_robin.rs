@@ -56,6 +56,7 @@ impl Picker for RoundRobinPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use super::*;
     use crate::Readiness;

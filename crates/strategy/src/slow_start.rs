@@ -121,6 +121,10 @@ impl SlowStartPicker {
             let Ok(next) = self.inner.pick(&again.with_random(context.derived(count as u64))) else {
                 break;
             };
+            // Rather young than standing by.
+            if !self.members.is_eligible(next, context) {
+                break;
+            }
             let Some(cell) = self.members.cell(next) else {
                 break;
             };
@@ -153,6 +157,7 @@ impl Picker for SlowStartPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use evenkeel_stats::Timestamp;
 

@@ -135,6 +135,7 @@ impl Picker for SubsetPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use std::collections::BTreeSet;
 

@@ -52,6 +52,7 @@ impl Picker for WeightedRandomPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use super::*;
     use crate::Readiness;

@@ -115,6 +115,7 @@ impl Picker for WeightedRoundRobinPicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use evenkeel_stats::Timestamp;
 

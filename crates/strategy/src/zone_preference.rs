@@ -150,6 +150,7 @@ impl Picker for ZonePreferencePicker {
 }
 
 #[cfg(test)]
+#[cfg(not(evenkeel_loom))]
 mod tests {
     use super::*;
     use crate::testing::context;
