@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use evenkeel_io_core::AsyncConnection;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::Error;
@@ -15,10 +15,6 @@ pub const MESSAGE: usize = 1024;
 
 /// The time-out of contenders that have one written by hand. Long enough never to be met.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Pairs between two refills of a pipe that is to have data always. Few enough that tokio never makes the
-/// contender wait for having done too much at a time.
-pub const READY: usize = 16;
 
 /// A connection on which a message can be sent and its echo received.
 pub trait Exchange: Send + 'static {
@@ -124,21 +120,6 @@ pub async fn exchange<E: Exchange>(conn: &mut E, buffers: &mut Buffers, tag: u64
         .await
         .map_err(|e| Error::contender("read", e))?;
     buffers.verify()
-}
-
-/// The far end of a pipe: sends back what comes, until the pipe is closed.
-///
-/// # Errors
-/// When the pipe does.
-pub async fn echo_pipe(mut pipe: DuplexStream) -> io::Result<()> {
-    let mut buffer = vec![0; MESSAGE];
-    loop {
-        let n = pipe.read(&mut buffer).await?;
-        if n == 0 {
-            return Ok(());
-        }
-        pipe.write_all(&buffer[..n]).await?;
-    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@
 mod child;
 mod error;
 pub mod exchange;
+pub mod pairs;
 pub mod process;
 pub mod protocol;
 mod quantile;

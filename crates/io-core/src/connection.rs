@@ -10,7 +10,7 @@ use std::time::Duration;
 use evenkeel_stats::Clock;
 use tokio::io::{AsyncRead, AsyncWrite, BufStream, ReadBuf};
 
-use crate::deadline::Side;
+use crate::deadline::Action;
 use crate::session::Session;
 use crate::{ConnectionId, ConnectionInfo, Target, Transport};
 
@@ -66,7 +66,7 @@ impl<S> AsyncConnection<S> {
     /// What the registry knows of it now.
     #[must_use]
     pub fn info(&self) -> ConnectionInfo {
-        self.session.entry.info(self.session.shared.clock.now())
+        self.session.entry.info(self.session.shared.clock.coarse())
     }
 
     /// Whether the manager has closed it: every operation fails from now on.
@@ -78,12 +78,13 @@ impl<S> AsyncConnection<S> {
     /// The time-out of this connection's reads from now on; `None` waits for ever. An operation that
     /// waits already keeps the moment it started.
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
-        self.session.operation(Side::Read).timeout = timeout;
+        self.session.operation(Action::Read).timeout = timeout;
     }
 
     /// The same for writes, flushes and the shutdown.
     pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
-        self.session.operation(Side::Write).timeout = timeout;
+        self.session.operation(Action::Write).timeout = timeout;
+        self.session.operation(Action::Settle).timeout = timeout;
     }
 
     /// The stream inside.
@@ -142,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncConnection<S> {
         let mut buf = ReadBuf::new(buf);
         let guard = Abandon {
             connection: self,
-            side: Side::Read,
+            action: Action::Read,
         };
         poll_fn(|cx| Pin::new(&mut *guard.connection).poll_read(cx, &mut buf)).await?;
         Ok(buf.filled().len())
@@ -162,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncConnection<S> {
         let mut buf = ReadBuf::new(buf);
         let guard = Abandon {
             connection: self,
-            side: Side::Read,
+            action: Action::Read,
         };
         while buf.remaining() > 0 {
             let before = buf.filled().len();
@@ -186,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncConnection<S> {
     pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let guard = Abandon {
             connection: self,
-            side: Side::Write,
+            action: Action::Write,
         };
         poll_fn(|cx| Pin::new(&mut *guard.connection).poll_write(cx, buf)).await
     }
@@ -203,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncConnection<S> {
     pub async fn write_all(&mut self, mut buf: &[u8]) -> io::Result<()> {
         let guard = Abandon {
             connection: self,
-            side: Side::Write,
+            action: Action::Write,
         };
         while !buf.is_empty() {
             let n = poll_fn(|cx| Pin::new(&mut *guard.connection).poll_write(cx, buf)).await?;
@@ -227,7 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncConnection<S> {
     pub async fn flush(&mut self) -> io::Result<()> {
         let guard = Abandon {
             connection: self,
-            side: Side::Write,
+            action: Action::Settle,
         };
         poll_fn(|cx| Pin::new(&mut *guard.connection).poll_flush(cx)).await
     }
@@ -244,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncConnection<S> {
     pub async fn shutdown(&mut self) -> io::Result<()> {
         let guard = Abandon {
             connection: self,
-            side: Side::Write,
+            action: Action::Settle,
         };
         poll_fn(|cx| Pin::new(&mut *guard.connection).poll_shutdown(cx)).await
     }
@@ -261,12 +262,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncConnection<S> {
 /// Ends an operation with the future that asked for it.
 struct Abandon<'a, S> {
     connection: &'a mut AsyncConnection<S>,
-    side: Side,
+    action: Action,
 }
 
 impl<S> Drop for Abandon<'_, S> {
     fn drop(&mut self) {
-        self.connection.session.abandon(self.side);
+        self.connection.session.end(self.action);
     }
 }
 
@@ -276,7 +277,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for AsyncConnection<S> {
         let Self { stream, session } = self.get_mut();
         let before = buf.filled().len();
         session
-            .transfer(Side::Read, cx, |cx| {
+            .transfer(Action::Read, cx, |cx| {
                 Pin::new(stream)
                     .poll_read(cx, buf)
                     .map_ok(|()| buf.filled().len() - before)
@@ -289,7 +290,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for AsyncConnection<S> {
     #[inline]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let Self { stream, session } = self.get_mut();
-        session.transfer(Side::Write, cx, |cx| Pin::new(stream).poll_write(cx, buf))
+        session.transfer(Action::Write, cx, |cx| Pin::new(stream).poll_write(cx, buf))
     }
 
     #[inline]
@@ -299,7 +300,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for AsyncConnection<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let Self { stream, session } = self.get_mut();
-        session.transfer(Side::Write, cx, |cx| {
+        session.transfer(Action::Write, cx, |cx| {
             Pin::new(stream).poll_write_vectored(cx, bufs)
         })
     }
@@ -312,11 +313,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for AsyncConnection<S> {
     #[inline]
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { stream, session } = self.get_mut();
-        session.settle(cx, |cx| Pin::new(stream).poll_flush(cx))
+        session.run(Action::Settle, cx, |cx| Pin::new(stream).poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { stream, session } = self.get_mut();
-        session.settle(cx, |cx| Pin::new(stream).poll_shutdown(cx))
+        session.run(Action::Settle, cx, |cx| Pin::new(stream).poll_shutdown(cx))
     }
 }

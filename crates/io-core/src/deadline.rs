@@ -18,26 +18,28 @@ use tokio::time::{Instant, Sleep};
 use crate::gate::{Gate, Ticket};
 use crate::registry::Entry;
 
-/// Which half of a connection an operation belongs to.
+/// What is done on a connection. Each kind has one operation under way at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum Action {
     Read,
     Write,
+    /// A flush or a shutdown. Not a write: one that is done says nothing of a write that still waits.
+    Settle,
 }
 
-impl Side {
+impl Action {
     pub(crate) const fn phase(self) -> Phase {
         match self {
             Self::Read => Phase::Read,
-            Self::Write => Phase::Write,
+            Self::Write | Self::Settle => Phase::Write,
         }
     }
 }
 
-/// The operation under way on one side of a connection, if any.
+/// The operation of one kind that is under way, if any.
 #[derive(Debug)]
 pub(crate) struct Operation {
-    /// When it was first asked for.
+    /// Since when it waits; `None` as long as it does not.
     pub(crate) started: Option<Timestamp>,
     /// Whether it holds a place among the pending ones.
     pub(crate) admitted: bool,

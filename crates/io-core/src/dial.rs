@@ -205,7 +205,7 @@ impl Shared {
         local: Option<std::net::SocketAddr>,
         places: Places,
     ) -> Result<AsyncConnection<S>, ConnectError> {
-        let now = self.clock.now();
+        let now = self.clock.coarse();
         let entry = self.registry.insert(NewEntry {
             target: target.clone(),
             peer,
@@ -253,7 +253,7 @@ impl Shared {
 
     /// Tells of a connection that has left the registry.
     pub(crate) fn closed(&self, entry: &Entry) {
-        let age = self.clock.now().since(entry.opened);
+        let age = self.clock.coarse().since(entry.opened);
         let reason = entry.closing().unwrap_or(crate::CloseReason::Dropped).as_str();
         tracing::debug!(peer = %entry.peer, id = %entry.id, ?age, reason, "closed");
         self.observer.close(&CloseEvent {

@@ -90,6 +90,7 @@ mod target;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
+mod waiter;
 
 pub use config::{AsyncIoConfig, ConfigError};
 pub use connect::Connect;

@@ -144,8 +144,8 @@ impl AsyncIoManager {
             waiting_for_operation: limits.pending.waiting(),
             traffic: registry.traffic(),
             connect_time: recorder.connect_time.snapshot(),
-            read_time: recorder.read_time.snapshot(),
-            write_time: recorder.write_time.snapshot(),
+            read_wait: recorder.read_wait.snapshot(),
+            write_wait: recorder.write_wait.snapshot(),
             failures: recorder.failures.snapshot(),
         }
     }
@@ -153,7 +153,7 @@ impl AsyncIoManager {
     /// Every open connection, in no particular order.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionInfo> {
-        self.shared.registry.infos(self.shared.clock.now())
+        self.shared.registry.infos(self.shared.clock.coarse())
     }
 
     /// Ends one connection, wherever it is: the peer sees the end at once, pending operations and
@@ -166,7 +166,7 @@ impl AsyncIoManager {
     /// Ends, as [`close`](Self::close) does, every connection that has moved no byte for `idle_for`
     /// or longer; gives what they were.
     pub fn close_idle(&self, idle_for: Duration) -> Vec<ConnectionInfo> {
-        let now = self.shared.clock.now();
+        let now = self.shared.clock.coarse();
         self.shared
             .registry
             .close_where(now, CloseReason::Idle, |idle| idle >= idle_for)
@@ -198,7 +198,7 @@ impl AsyncIoManager {
         let cut = match tokio::time::timeout(deadline, drained).await {
             Ok(()) => Vec::new(),
             Err(_) => {
-                let now = shared.clock.now();
+                let now = shared.clock.coarse();
                 shared.registry.close_where(now, CloseReason::Shutdown, |_| true)
             }
         };

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use evenkeel_stats::{LocalCounter, Timestamp};
-use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use crate::socket::SocketHandle;
 use crate::stats::Traffic;
+use crate::waiter::Waiter;
 use crate::{CloseReason, Target};
 
 /// A connection's number: unique within its manager, never used again.
@@ -85,8 +85,8 @@ pub(crate) struct Entry {
     closing: AtomicU8,
     socket: SocketHandle,
     /// Who waits to read, and who to write.
-    pub(crate) reader: AtomicWaker,
-    pub(crate) writer: AtomicWaker,
+    pub(crate) reader: Waiter,
+    pub(crate) writer: Waiter,
     /// Raised by the connection's timer, lowered by the connection.
     pub(crate) timer_rang: AtomicBool,
 }
@@ -199,8 +199,8 @@ impl Registry {
             writes: LocalCounter::new(),
             closing: AtomicU8::new(0),
             socket: new.socket,
-            reader: AtomicWaker::new(),
-            writer: AtomicWaker::new(),
+            reader: Waiter::default(),
+            writer: Waiter::default(),
             timer_rang: AtomicBool::new(false),
         });
         self.entries.insert(entry.id, entry.clone());
@@ -265,5 +265,16 @@ impl Registry {
             .filter(|entry| entry.close(reason))
             .map(|entry| entry.info(now))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_and_its_timer_leave_a_connection_under_a_kibibyte() {
+        let own = size_of::<crate::AsyncConnection>() + size_of::<Entry>() + size_of::<tokio::time::Sleep>();
+        assert!(own < 1024, "{own}");
     }
 }

@@ -8,11 +8,13 @@ use std::task::{Context, Poll};
 
 use evenkeel_stats::{Clock, Failure, FailureKind, Timestamp};
 
-use crate::deadline::{Operation, Side, Timer};
+use crate::AsyncIoConfig;
+use crate::deadline::{Action, Operation, Timer};
 use crate::error::{CloseReason, IoError, Limit};
 use crate::limits::Places;
 use crate::manager::Shared;
 use crate::registry::Entry;
+use crate::waiter::Watch;
 
 /// See the module.
 #[derive(Debug)]
@@ -21,6 +23,9 @@ pub(crate) struct Session {
     pub(crate) entry: Arc<Entry>,
     read: Operation,
     write: Operation,
+    settle: Operation,
+    reader: Watch,
+    writer: Watch,
     timer: Timer,
     /// The moment the timer last rang for.
     rang_for: Timestamp,
@@ -30,23 +35,30 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, entry: Arc<Entry>, places: Places) -> Self {
-        let read = Operation::new(shared.config.read_timeout);
-        let write = Operation::new(shared.config.write_timeout);
+        let AsyncIoConfig {
+            read_timeout,
+            write_timeout,
+            ..
+        } = shared.config;
         Self {
             shared,
             entry,
-            read,
-            write,
+            read: Operation::new(read_timeout),
+            write: Operation::new(write_timeout),
+            settle: Operation::new(write_timeout),
+            reader: Watch::default(),
+            writer: Watch::default(),
             timer: Timer::new(),
             rang_for: Timestamp::ZERO,
             _places: places,
         }
     }
 
-    pub(crate) fn operation(&mut self, side: Side) -> &mut Operation {
-        match side {
-            Side::Read => &mut self.read,
-            Side::Write => &mut self.write,
+    pub(crate) const fn operation(&mut self, action: Action) -> &mut Operation {
+        match action {
+            Action::Read => &mut self.read,
+            Action::Write => &mut self.write,
+            Action::Settle => &mut self.settle,
         }
     }
 
@@ -54,118 +66,98 @@ impl Session {
     #[inline]
     pub(crate) fn transfer(
         &mut self,
-        side: Side,
+        action: Action,
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if let Some(reason) = self.entry.closing() {
-            return Poll::Ready(Err(self.closed(side, reason)));
+        let result = self.run(action, cx, poll);
+        if let Poll::Ready(Ok(n)) = result {
+            let (bytes, operations) = match action {
+                Action::Read => (&self.entry.bytes_read, &self.entry.reads),
+                Action::Write | Action::Settle => (&self.entry.bytes_written, &self.entry.writes),
+            };
+            bytes.add(n as u64);
+            operations.increment();
+            let now = self.shared.clock.coarse();
+            self.entry.last_used.store(now.as_nanos(), Ordering::Relaxed);
         }
-        let started = match self.operation(side).started {
-            Some(started) => started,
-            None => {
-                let now = self.shared.clock.now();
-                self.operation(side).started = Some(now);
-                now
-            }
-        };
-        if self.operation(side).ticket.is_some() && !self.admit(side, cx) {
-            // Still in line: the stream is left alone, or the limit would be none.
-            return self.wait(side, cx);
-        }
-        match poll(cx) {
-            Poll::Ready(Ok(n)) => {
-                self.finish(side, started, n);
-                Poll::Ready(Ok(n))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(side, error))),
-            Poll::Pending => self.wait(side, cx),
-        }
+        result
     }
 
-    /// Runs one poll of a flush or a shutdown: the write deadline holds, nothing is counted.
+    /// Runs one poll of an operation: within its deadline, unless the manager has closed.
     #[inline]
-    pub(crate) fn settle(
+    pub(crate) fn run<T>(
         &mut self,
+        action: Action,
         cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<()>>,
-    ) -> Poll<io::Result<()>> {
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if let Some(reason) = self.entry.closing() {
-            return Poll::Ready(Err(self.closed(Side::Write, reason)));
+            return Poll::Ready(Err(self.closed(action, reason)));
+        }
+        if self.operation(action).ticket.is_some() && !self.admit(action, cx) {
+            // Still in line: the stream is left alone, or the limit would be none.
+            return self.wait(action, cx);
         }
         match poll(cx) {
-            Poll::Ready(Ok(())) => {
-                self.abandon(Side::Write);
-                Poll::Ready(Ok(()))
+            Poll::Ready(Ok(done)) => {
+                if let Some(started) = self.operation(action).started {
+                    self.waited(action, started);
+                }
+                Poll::Ready(Ok(done))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(Side::Write, error))),
-            Poll::Pending => {
-                let shared = &self.shared;
-                self.write.started.get_or_insert_with(|| shared.clock.now());
-                self.wait(Side::Write, cx)
-            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(action, error))),
+            Poll::Pending => self.wait(action, cx),
         }
     }
 
-    /// Forgets the operation under way on `side`, because its caller has.
+    /// Forgets the operation under way on `action`, because it is done or its caller has gone.
     #[inline]
-    pub(crate) fn abandon(&mut self, side: Side) {
-        match side {
-            Side::Read => self.read.end(&self.shared.limits.pending),
-            Side::Write => self.write.end(&self.shared.limits.pending),
-        }
+    pub(crate) fn end(&mut self, action: Action) {
+        let Self {
+            shared,
+            read,
+            write,
+            settle,
+            ..
+        } = self;
+        let operation = match action {
+            Action::Read => read,
+            Action::Write => write,
+            Action::Settle => settle,
+        };
+        operation.end(&shared.limits.pending);
     }
 
+    /// An operation that had to wait is done.
     #[inline]
-    fn finish(&mut self, side: Side, started: Timestamp, n: usize) {
-        let now = self.shared.clock.now();
-        let took = now.nanos_since(started);
-        self.entry.last_used.store(now.as_nanos(), Ordering::Relaxed);
-        match side {
-            Side::Read => {
-                self.shared.recorder.read_time.record(took);
-                self.entry.bytes_read.add(n as u64);
-                self.entry.reads.increment();
-            }
-            Side::Write => {
-                self.shared.recorder.write_time.record(took);
-                self.entry.bytes_written.add(n as u64);
-                self.entry.writes.increment();
-            }
+    fn waited(&mut self, action: Action, started: Timestamp) {
+        let took = self.shared.clock.now().nanos_since(started);
+        match action {
+            Action::Read => self.shared.recorder.read_wait.record(took),
+            Action::Write => self.shared.recorder.write_wait.record(took),
+            Action::Settle => {}
         }
-        self.abandon(side);
-    }
-
-    #[cold]
-    fn failed(&mut self, side: Side, error: io::Error) -> io::Error {
-        // A socket that was shut down under a pending operation says something of its own.
-        if let Some(reason) = self.entry.closing() {
-            return self.closed(side, reason);
-        }
-        self.count(side, FailureKind::of_io(&error));
-        self.abandon(side);
-        error
-    }
-
-    #[cold]
-    fn closed(&mut self, side: Side, reason: CloseReason) -> io::Error {
-        self.abandon(side);
-        IoError::Closed {
-            peer: self.entry.peer.clone(),
-            reason,
-        }
-        .into()
+        self.end(action);
     }
 
     /// Whether the operation may wait: it has a place among the pending ones, or gets one now.
-    fn admit(&mut self, side: Side, cx: &mut Context<'_>) -> bool {
-        let operation = match side {
-            Side::Read => &mut self.read,
-            Side::Write => &mut self.write,
+    #[inline]
+    fn admit(&mut self, action: Action, cx: &mut Context<'_>) -> bool {
+        let Self {
+            shared,
+            read,
+            write,
+            settle,
+            ..
+        } = self;
+        let operation = match action {
+            Action::Read => read,
+            Action::Write => write,
+            Action::Settle => settle,
         };
         if !operation.admitted {
-            operation.admitted = self
-                .shared
+            operation.admitted = shared
                 .limits
                 .pending
                 .poll_enter(&mut operation.ticket, cx)
@@ -175,33 +167,42 @@ impl Session {
     }
 
     /// The operation has to wait: for the peer, or for its turn to wait for the peer.
-    fn wait<T>(&mut self, side: Side, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        match side {
-            Side::Read => self.entry.reader.register(cx.waker()),
-            Side::Write => self.entry.writer.register(cx.waker()),
+    #[inline]
+    fn wait<T>(&mut self, action: Action, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        match action {
+            Action::Read => self.reader.set(&self.entry.reader, cx.waker()),
+            Action::Write | Action::Settle => self.writer.set(&self.entry.writer, cx.waker()),
         }
-        // Looked at after registering: whoever closes sets the mark first and wakes then.
+        // Looked at after the waker is set: whoever closes marks first and wakes then.
         if let Some(reason) = self.entry.closing() {
-            return Poll::Ready(Err(self.closed(side, reason)));
+            return Poll::Ready(Err(self.closed(action, reason)));
         }
-        if self.operation(side).ticket.is_none() {
-            self.admit(side, cx);
+        if self.operation(action).ticket.is_none() {
+            self.admit(action, cx);
         }
-        let operation = self.operation(side);
-        let (Some(started), Some(timeout)) = (operation.started, operation.timeout) else {
+        let started = match self.operation(action).started {
+            Some(started) => started,
+            None => {
+                let now = self.shared.clock.now();
+                self.operation(action).started = Some(now);
+                now
+            }
+        };
+        let Some(timeout) = self.operation(action).timeout else {
             return Poll::Pending;
         };
         let deadline = started.saturating_add(timeout);
         if let Some(rang_for) = self.timer.take_ring(&self.entry) {
             self.read.due = true;
             self.write.due = true;
+            self.settle.due = true;
             self.rang_for = rang_for;
         }
-        if std::mem::take(&mut self.operation(side).due) {
+        if std::mem::take(&mut self.operation(action).due) {
             // What the timer waited for has passed, whatever the finer clock says.
             let now = self.shared.clock.now().max(self.rang_for);
             if deadline <= now {
-                return Poll::Ready(Err(self.timed_out(side)));
+                return Poll::Ready(Err(self.timed_out(action)));
             }
         }
         self.timer.ensure(deadline, &*self.shared.clock, &self.entry);
@@ -209,15 +210,15 @@ impl Session {
     }
 
     #[cold]
-    fn timed_out(&mut self, side: Side) -> io::Error {
+    fn timed_out(&mut self, action: Action) -> io::Error {
         let peer = self.entry.peer.clone();
-        let phase = side.phase();
-        let operation = self.operation(side);
+        let phase = action.phase();
+        let operation = self.operation(action);
         let after = operation.timeout.unwrap_or_default();
         let queued = operation.ticket.is_some();
-        self.abandon(side);
+        self.end(action);
         if queued {
-            self.count(side, FailureKind::Limit);
+            self.count(action, FailureKind::Limit);
             IoError::Limit {
                 peer,
                 phase,
@@ -226,14 +227,35 @@ impl Session {
             }
             .into()
         } else {
-            self.count(side, FailureKind::Timeout);
+            self.count(action, FailureKind::Timeout);
             IoError::Timeout { peer, phase, after }.into()
         }
     }
 
-    fn count(&self, side: Side, kind: FailureKind) {
+    #[cold]
+    fn failed(&mut self, action: Action, error: io::Error) -> io::Error {
+        // A socket that was shut down under a pending operation says something of its own.
+        if let Some(reason) = self.entry.closing() {
+            return self.closed(action, reason);
+        }
+        self.count(action, FailureKind::of_io(&error));
+        self.end(action);
+        error
+    }
+
+    #[cold]
+    fn closed(&mut self, action: Action, reason: CloseReason) -> io::Error {
+        self.end(action);
+        IoError::Closed {
+            peer: self.entry.peer.clone(),
+            reason,
+        }
+        .into()
+    }
+
+    fn count(&self, action: Action, kind: FailureKind) {
         self.shared.recorder.failures.record(Failure {
-            phase: side.phase(),
+            phase: action.phase(),
             kind,
         });
     }
@@ -241,8 +263,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.abandon(Side::Read);
-        self.abandon(Side::Write);
+        self.end(Action::Read);
+        self.end(Action::Write);
+        self.end(Action::Settle);
         self.shared.registry.remove(&self.entry);
         self.shared.closed(&self.entry);
     }

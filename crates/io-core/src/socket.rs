@@ -231,3 +231,52 @@ impl AsyncWrite for Socket {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_socket_option_of_the_config_reaches_the_kernel() {
+        let config = AsyncIoConfig {
+            keep_alive_idle: Duration::from_secs(41),
+            keep_alive_interval: Duration::from_secs(7),
+            keep_alive_count: 5,
+            user_timeout: Some(Duration::from_millis(1234)),
+            send_buffer_size: Some(65_536),
+            recv_buffer_size: Some(32_768),
+            ..AsyncIoConfig::default()
+        };
+        let socket = TcpSocket::new_v4().unwrap();
+        apply(&socket, &config).unwrap();
+        let socket = SockRef::from(&socket);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        #[cfg(target_os = "linux")]
+        {
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(41));
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(7));
+            assert_eq!(socket.tcp_keepalive_retries().unwrap(), 5);
+            assert_eq!(
+                socket.tcp_user_timeout().unwrap(),
+                Some(Duration::from_millis(1234))
+            );
+        }
+        // The kernel doubles what it is asked for, to have room for its own notes.
+        assert!(socket.send_buffer_size().unwrap() >= 65_536);
+        assert!(socket.recv_buffer_size().unwrap() >= 32_768);
+
+        let plain = AsyncIoConfig {
+            keep_alive: false,
+            tcp_nodelay: false,
+            ..AsyncIoConfig::default()
+        };
+        let socket = TcpSocket::new_v4().unwrap();
+        apply(&socket, &plain).unwrap();
+        let socket = SockRef::from(&socket);
+        assert!(!socket.tcp_nodelay().unwrap());
+        assert!(!socket.keepalive().unwrap());
+    }
+}

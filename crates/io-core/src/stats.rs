@@ -55,10 +55,11 @@ pub struct AsyncIoStats {
     pub traffic: Traffic,
     /// From the call of `connect` to a connection ready for use.
     pub connect_time: HistogramSnapshot,
-    /// From a read's start to its bytes: the peer's response time, as the socket sees it.
-    pub read_time: HistogramSnapshot,
-    /// From a write's start to the socket having taken its bytes.
-    pub write_time: HistogramSnapshot,
+    /// How long the reads that had to wait for the peer waited: its response time, as the socket sees
+    /// it. The others took no time but the system call's and are only counted, in `traffic`.
+    pub read_wait: HistogramSnapshot,
+    /// How long the writes waited that the socket could not take at once: back-pressure.
+    pub write_wait: HistogramSnapshot,
     /// Failures by phase and kind.
     pub failures: FailureCountsSnapshot,
 }
@@ -79,8 +80,8 @@ pub(crate) struct Recorder {
     pub(crate) failed: Counter,
     pub(crate) failures: FailureCounts,
     pub(crate) connect_time: Histogram,
-    pub(crate) read_time: Histogram,
-    pub(crate) write_time: Histogram,
+    pub(crate) read_wait: Histogram,
+    pub(crate) write_wait: Histogram,
 }
 
 impl Recorder {
@@ -90,8 +91,8 @@ impl Recorder {
             failed: Counter::new(),
             failures: FailureCounts::new(),
             connect_time: Histogram::new(Precision::Fine),
-            read_time: Histogram::new(Precision::Fine),
-            write_time: Histogram::new(Precision::Fine),
+            read_wait: Histogram::new(Precision::Fine),
+            write_wait: Histogram::new(Precision::Fine),
         }
     }
 

@@ -15,12 +15,25 @@ use crate::timestamp::saturating_nanos;
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The time now. Never goes back between two calls from one thread.
     fn now(&self) -> Timestamp;
+
+    /// The time now to within some milliseconds, if that is cheaper: for idle times and ages, not for
+    /// latencies. It has the origin of [`now`](Self::now), but comes from another source, which may run
+    /// apart from it by parts in a million: compare coarse times with coarse times.
+    #[inline]
+    fn coarse(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for Arc<C> {
     #[inline]
     fn now(&self) -> Timestamp {
         (**self).now()
+    }
+
+    #[inline]
+    fn coarse(&self) -> Timestamp {
+        (**self).coarse()
     }
 }
 
@@ -29,33 +42,43 @@ impl<C: Clock + ?Sized> Clock for &C {
     fn now(&self) -> Timestamp {
         (**self).now()
     }
+
+    #[inline]
+    fn coarse(&self) -> Timestamp {
+        (**self).coarse()
+    }
 }
 
 /// The machine's own clock, by its cycle counter where that is stable (`quanta`).
 ///
 /// A call costs about 10 ns where `std::time::Instant::now` costs 23. The first clock of a process
 /// calibrates the counter, which takes up to 200 ms, usually 10; later ones are free, and all of them
-/// share one origin.
+/// share one origin. Its coarse time is that of
+/// [`CoarseClock`](crate::CoarseClock).
 #[derive(Clone, Debug)]
 pub struct RealClock {
     source: quanta::Clock,
     origin: u64,
+    #[cfg(target_os = "linux")]
+    coarse_origin: Timestamp,
 }
 
 impl RealClock {
     /// The process's clock.
     #[must_use]
     pub fn new() -> Self {
-        static ORIGIN: std::sync::OnceLock<(quanta::Clock, u64)> = std::sync::OnceLock::new();
-        let (source, origin) = ORIGIN.get_or_init(|| {
-            let source = quanta::Clock::new();
-            let origin = source.raw();
-            (source, origin)
-        });
-        Self {
-            source: source.clone(),
-            origin: *origin,
-        }
+        static CLOCK: std::sync::OnceLock<RealClock> = std::sync::OnceLock::new();
+        CLOCK
+            .get_or_init(|| {
+                let source = quanta::Clock::new();
+                Self {
+                    origin: source.raw(),
+                    source,
+                    #[cfg(target_os = "linux")]
+                    coarse_origin: crate::CoarseClock::new().now(),
+                }
+            })
+            .clone()
     }
 }
 
@@ -69,6 +92,13 @@ impl Clock for RealClock {
     #[inline]
     fn now(&self) -> Timestamp {
         Timestamp::from_nanos(self.source.delta_as_nanos(self.origin, self.source.raw()))
+    }
+
+    #[cfg(target_os = "linux")]
+    #[inline]
+    fn coarse(&self) -> Timestamp {
+        let now = crate::CoarseClock::new().now();
+        Timestamp::from_nanos(now.nanos_since(self.coarse_origin))
     }
 }
 
@@ -117,5 +147,30 @@ impl Clock for ManualClock {
     #[inline]
     fn now(&self) -> Timestamp {
         Timestamp::from_nanos(self.nanos.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_coarse_time_has_the_origin_of_the_fine_one() {
+        let clock = RealClock::new();
+        // Far more than a delayed tick, far less than what lies between the start of the machine,
+        // which is the coarse source's own origin, and that of a process on it.
+        let slack = Duration::from_secs(5);
+        let before = clock.now();
+        let coarse = clock.coarse();
+        let after = clock.now();
+        assert!(
+            coarse.saturating_add(slack) >= before,
+            "{coarse:?} is behind {before:?}"
+        );
+        assert!(
+            coarse <= after.saturating_add(slack),
+            "{coarse:?} is ahead of {after:?}"
+        );
     }
 }

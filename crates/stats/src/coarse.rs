@@ -10,7 +10,7 @@ use crate::{Clock, Timestamp};
 /// third of `RealClock`'s, and the time lags by up to [`resolution`](Self::resolution), 1 to 10 ms (4
 /// on most machines). Right for idle time-outs, windows and averages over seconds; useless for the
 /// latency of a request. Its origin is the machine's start, so its times do not compare with another
-/// clock's.
+/// clock's; [`Clock::coarse`] of a `RealClock` gives the same time from that clock's origin.
 ///
 /// Elsewhere it is a `RealClock`.
 ///

@@ -1,6 +1,8 @@
-//! What a constructor refuses.
+//! What constructors and snapshots refuse.
 
 use std::fmt;
+
+use crate::Precision;
 
 /// A setting that makes no sense, named as the constructor's argument is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,4 +42,21 @@ impl SettingError {
             most: format!("{most:?}"),
         }
     }
+}
+
+/// Two snapshots that do not belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// Their buckets lie differently.
+    #[error("snapshots of different precision: {left:?} and {right:?}")]
+    PrecisionMismatch {
+        /// The precision of the snapshot the method was called on.
+        left: Precision,
+        /// The precision of the other.
+        right: Precision,
+    },
+    /// The one to subtract holds more than the one it is subtracted from.
+    #[error("the snapshot to subtract is not an earlier one of the same histogram")]
+    NotEarlier,
 }

@@ -87,7 +87,10 @@ impl FailureCountsSnapshot {
     /// All failures together.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.as_flattened().iter().sum()
+        self.0
+            .as_flattened()
+            .iter()
+            .fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// The failures that had happened at least once, in the order of the phases and then of the kinds.
@@ -129,6 +132,18 @@ impl FailureCountsSnapshot {
             out.field(&format!("{}/{}", failure.phase, failure.kind), &count);
         }
         out.finish()
+    }
+}
+
+impl FromIterator<(Failure, u64)> for FailureCountsSnapshot {
+    /// Counts of the same failure are added up.
+    fn from_iter<I: IntoIterator<Item = (Failure, u64)>>(counts: I) -> Self {
+        let mut snapshot = Self::default();
+        for (failure, count) in counts {
+            let sum = &mut snapshot.0[failure.phase as usize][failure.kind as usize];
+            *sum = sum.saturating_add(count);
+        }
+        snapshot
     }
 }
 

@@ -54,6 +54,11 @@ impl Precision {
         }
     }
 
+    /// How many buckets in a row are equally wide.
+    pub(crate) const fn block(self) -> usize {
+        1 << self.grouping_power()
+    }
+
     const fn grouping_power(self) -> u8 {
         self.config().grouping_power()
     }

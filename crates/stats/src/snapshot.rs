@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::{LatencySummary, Precision};
+use crate::{LatencySummary, Precision, SnapshotError};
 
 /// What a [`Histogram`](crate::Histogram) held at one moment.
 ///
@@ -141,20 +141,8 @@ impl HistogramSnapshot {
         for (count, earlier) in self.buckets.as_mut_slice().iter_mut().zip(theirs) {
             *count -= earlier;
         }
-        // An extreme that did not change may be from before: then the outermost bucket is what is
-        // known, and the old extreme bounds it.
-        let (low, high) = (self.min, self.max);
-        if low == earlier.min {
-            self.min = 0;
-        }
-        if high == earlier.max {
-            self.max = u64::MAX;
-        }
+        // An extreme from before lies beyond the outermost bucket that is left, and is pulled to its edge.
         self.settle();
-        if !self.is_empty() {
-            self.min = self.min.max(low);
-            self.max = self.max.min(high);
-        }
         Ok(())
     }
 
@@ -199,7 +187,15 @@ impl HistogramSnapshot {
         let counts = self.buckets.as_slice();
         // Wrapping, so that it is done many at a time; 2^64 records take 580 years at one a nanosecond.
         self.count = counts.iter().fold(0, |sum: u64, count| sum.wrapping_add(*count));
-        let (lowest, highest) = (first_occupied(counts), last_occupied(counts));
+        let occupied = |count: &u64| *count > 0;
+        let lowest = self
+            .blocks()
+            .next()
+            .and_then(|(first, block)| Some(first + block.iter().position(occupied)?));
+        let highest = self
+            .blocks()
+            .last()
+            .and_then(|(first, block)| Some(first + block.iter().rposition(occupied)?));
         if let (Some(lowest), Some(highest)) = (lowest, highest) {
             let (lowest, highest) = (self.precision.range(lowest), self.precision.range(highest));
             self.min = self.min.clamp(*lowest.start(), *lowest.end());
@@ -235,14 +231,22 @@ impl HistogramSnapshot {
         }
     }
 
+    /// The blocks of equally wide buckets that hold anything, each with the index of its first bucket.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (usize, &[u64])> {
+        let length = self.precision.block();
+        let blocks = self.buckets.as_slice().chunks(length).enumerate();
+        blocks
+            .filter(|(_, block)| any(block))
+            .map(move |(at, block)| (at * length, block))
+    }
+
     /// Index and count of every bucket that holds anything.
     pub(crate) fn occupied(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
-        let chunks = self.buckets.as_slice().chunks(CHUNK).enumerate();
-        chunks.filter(|(_, chunk)| any(chunk)).flat_map(|(at, chunk)| {
-            let counts = chunk.iter().copied().enumerate();
+        self.blocks().flat_map(|(first, block)| {
+            let counts = block.iter().copied().enumerate();
             counts
                 .filter(|(_, count)| *count > 0)
-                .map(move |(offset, count)| (at * CHUNK + offset, count))
+                .map(move |(offset, count)| (first + offset, count))
         })
     }
 
@@ -258,26 +262,9 @@ impl HistogramSnapshot {
     }
 }
 
-/// Most buckets are empty; this many are passed over at once. Every precision's number of buckets is a
-/// multiple of it.
-const CHUNK: usize = 32;
-
-fn any(chunk: &[u64]) -> bool {
-    chunk.iter().fold(0, |bits, count| bits | count) != 0
-}
-
-fn first_occupied(counts: &[u64]) -> Option<usize> {
-    let mut chunks = counts.chunks(CHUNK).enumerate();
-    let (at, chunk) = chunks.find(|(_, chunk)| any(chunk))?;
-    let offset = chunk.iter().position(|count| *count > 0)?;
-    Some(at * CHUNK + offset)
-}
-
-fn last_occupied(counts: &[u64]) -> Option<usize> {
-    let chunks = counts.chunks(CHUNK).enumerate();
-    let (at, chunk) = chunks.rev().find(|(_, chunk)| any(chunk))?;
-    let offset = chunk.iter().rposition(|count| *count > 0)?;
-    Some(at * CHUNK + offset)
+/// Whether any bucket holds something. Not the first that does: this way many are looked at at once.
+fn any(block: &[u64]) -> bool {
+    block.iter().fold(0, |bits, count| bits | count) != 0
 }
 
 impl fmt::Debug for HistogramSnapshot {
@@ -287,21 +274,4 @@ impl fmt::Debug for HistogramSnapshot {
             .field("summary", &self.summary())
             .finish()
     }
-}
-
-/// Two snapshots that do not belong together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SnapshotError {
-    /// Their buckets lie differently.
-    #[error("snapshots of different precision: {left:?} and {right:?}")]
-    PrecisionMismatch {
-        /// The precision of the snapshot the method was called on.
-        left: Precision,
-        /// The precision of the other.
-        right: Precision,
-    },
-    /// The one to subtract holds more than the one it is subtracted from.
-    #[error("the snapshot to subtract is not an earlier one of the same histogram")]
-    NotEarlier,
 }

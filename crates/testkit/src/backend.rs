@@ -27,6 +27,8 @@ pub enum Behaviour {
     Close,
     /// Echoes this many bytes, then closes in good order, in the middle of whatever it was.
     CloseAfter(usize),
+    /// Waits for the first bytes, says this whatever they are, and closes in good order.
+    Answer(&'static str),
     /// Says something without being asked, then is silent.
     Talk,
 }
@@ -93,20 +95,27 @@ async fn behave(mut stream: TcpStream, behaviour: Behaviour) {
             let _ = stream.read(&mut buf[..1]).await;
             cut(&stream);
         }
-        Behaviour::Close => {
-            let _ = stream.shutdown().await;
-            while matches!(stream.read(&mut buf).await, Ok(n) if n > 0) {}
-        }
+        Behaviour::Close => end(&mut stream, &mut buf).await,
         Behaviour::CloseAfter(bytes) => {
             let _ = echo(&mut stream, bytes, &mut buf).await;
-            let _ = stream.shutdown().await;
-            while matches!(stream.read(&mut buf).await, Ok(n) if n > 0) {}
+            end(&mut stream, &mut buf).await;
+        }
+        Behaviour::Answer(text) => {
+            let _ = stream.read(&mut buf).await;
+            let _ = stream.write_all(text.as_bytes()).await;
+            end(&mut stream, &mut buf).await;
         }
         Behaviour::Talk => {
             let _ = stream.write_all(b"unasked").await;
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// Ends our half and waits for the peer's end.
+async fn end(stream: &mut TcpStream, buf: &mut [u8]) {
+    let _ = stream.shutdown().await;
+    while matches!(stream.read(buf).await, Ok(n) if n > 0) {}
 }
 
 /// With no time to linger, closing sends RST and throws away what was not sent.

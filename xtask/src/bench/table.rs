@@ -98,16 +98,17 @@ fn grid(results: &Results, scenario: &Scenario, width: usize) -> Vec<String> {
     }
     let mut lines = Vec::new();
     for block in &blocks {
-        let mut row_of_lines = Vec::new();
         for index in 0..names.cells.len() {
             let mut line = pad(&names.cells[index], names.width());
             for column in block {
                 line.push_str(&" ".repeat(GAP));
                 line.push_str(&pad(&column.cells[index], column.width()));
             }
-            row_of_lines.push(line.trim_end().to_owned());
+            // The baseline has no ratio, and who failed has no spread.
+            if !line.trim().is_empty() {
+                lines.push(line.trim_end().to_owned());
+            }
         }
-        lines.extend(row_of_lines);
         lines.push(String::new());
     }
     lines

@@ -15,7 +15,8 @@
 //!   its words. Or the words `not built yet`. Both may stand together: what is there, what is not.
 //! - **Shown by**: `—`, or `not built yet`, or one or more names in backticks, each a scenario
 //!   (`io` is `benches/scenarios/io.toml`), a criterion benchmark (the name of a bench target), or the
-//!   path of a scenario, a benchmark or a test; `name#word` asks for the word in that file.
+//!   path of a scenario, of a benchmark, or of a `.rs` file with tests in it; `name#word` asks for the
+//!   word (say, the name of the test) in that file.
 
 use super::stubs::has_word;
 use super::tree::Tree;
@@ -124,7 +125,7 @@ fn check_shown(tree: &Tree, cell: &str) -> Vec<Wrong> {
                     listed(&scenarios),
                     listed(&benches)
                 );
-                Some((format!("no scenario or benchmark `{name}`"), known))
+                Some((format!("no scenario, benchmark or test `{name}`"), known))
             }
         }
     };
@@ -155,8 +156,10 @@ fn shows(tree: &Tree, name: &str) -> Option<String> {
             .max_by_key(|path| path.len())
             .map(str::to_owned);
     }
-    let shown = name.starts_with("benches/") || name.contains("/benches/") || name.contains("/tests/");
-    (shown && tree.files.contains_key(name)).then(|| name.to_owned())
+    let text = tree.text(name)?;
+    // `#[test]`, `#[tokio::test]`, `#[tokio::test(..)]`.
+    let tests = name.ends_with(".rs") && (text.contains("test]") || text.contains("::test("));
+    (tests || name.starts_with("benches/")).then(|| name.to_owned())
 }
 
 /// `path#Symbol` in its parts.
@@ -198,7 +201,11 @@ mod tests {
                 "crates/stats/src/clock.rs",
                 "impl Clock for Real { fn now(&self) {} }",
             )
-            .file("crates/stats/tests/merge.rs", "")
+            .file(
+                "crates/stats/src/trend.rs",
+                "#[tokio::test(start_paused = true)]\nasync fn slope() {}",
+            )
+            .file("crates/stats/tests/merge.rs", "#[test]\nfn merge() {}")
             .file(
                 PAGE,
                 &format!("# Map\n\n| Report item | Code | Shown by |\n|---|---|---|\n{rows}\n"),
@@ -212,6 +219,7 @@ mod tests {
              | Now | `crates/stats#Clock::now` (rest not built yet) | `record#histogram`, `io#connect_p50` |\n\
              | Pool | not built yet (issue 3) | — |\n\
              | Merge | `crates/stats` | `crates/stats/tests/merge.rs`, `benches/scenarios/io.toml` |\n\
+             | Beside | `crates/stats` | `crates/stats/src/trend.rs#slope`, `crates/stats/src/trend.rs` |\n\
              | Health | not built yet | not built yet |",
         )
         .passes(check);
@@ -233,7 +241,7 @@ mod tests {
             ("| a | not built yet | |", "the benchmark column names nothing"),
             (
                 "| a | not built yet | `oi` |",
-                "no scenario or benchmark `oi`; scenarios: io; benchmarks: record",
+                "no scenario, benchmark or test `oi`; scenarios: io; benchmarks: record",
             ),
             (
                 "| a | not built yet | `io#connect_p99` |",
@@ -241,7 +249,11 @@ mod tests {
             ),
             (
                 "| a | not built yet | `crates/stats/src/clock.rs` |",
-                "no scenario or benchmark",
+                "no scenario, benchmark or test",
+            ),
+            (
+                "| a | not built yet | `crates/stats/src/trend.rs#change` |",
+                "`change` does not occur",
             ),
             ("| | not built yet | — |", "a row without an item"),
             ("| a | not built yet |", "a row of 2 cells"),

@@ -8,10 +8,10 @@
 )]
 
 mod closing;
-mod cost;
 mod deadlines;
 mod descriptors;
 mod dialling;
+mod examples;
 mod limits;
 mod peers;
 mod statistics;

@@ -13,18 +13,12 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
-#[path = "strategy/bare.rs"]
 mod bare;
-#[path = "strategy/build.rs"]
 mod build;
-#[path = "strategy/ours.rs"]
 mod ours;
 #[cfg(feature = "pingora")]
-#[path = "strategy/pingora.rs"]
 mod pingora;
-#[path = "strategy/threads.rs"]
 mod threads;
-#[path = "strategy/tower.rs"]
 mod tower_peer;
 
 const SIZES: [usize; 3] = [10, 100, 1000];

@@ -1,6 +1,7 @@
-//! One contender's work in one slice.
+//! The work itself, timed.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
@@ -8,37 +9,40 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::yield_now;
 
 use crate::Error;
-use crate::exchange::{Buffers, Exchange, MESSAGE, READY};
+use crate::exchange::{Buffers, Exchange, MESSAGE};
 
-/// Nanoseconds per pair.
-pub(super) type Timing<'a> = Pin<Box<dyn Future<Output = Result<f64, Error>> + 'a>>;
+/// Pairs between two refills of a pipe that is to have data always. Few enough that tokio never makes the
+/// contender wait for having done too much at a time.
+pub(super) const READY: usize = 16;
 
-/// A contender on its open connection. Called through a table once per slice: the work inside is compiled for
-/// each contender by itself.
-pub(super) trait Slice {
-    /// Does that many pairs.
+/// Nanoseconds per pair, when the pairs are done.
+pub type Timing<'a> = Pin<Box<dyn Future<Output = Result<f64, Error>> + 'a>>;
+
+/// A contender on its open connection. The table is gone through once per call: the work inside is compiled
+/// for each contender by itself.
+pub trait Pairs {
+    /// Does at least that many pairs.
     fn run(&mut self, pairs: usize) -> Timing<'_>;
 }
 
 /// Every message is answered by a peer that echoes, so every read waits.
 #[derive(Debug)]
-pub(super) struct Echoed<E> {
+struct Echoed<E> {
     conn: E,
     buffers: Buffers,
     tag: u64,
 }
 
-impl<E: Exchange> Echoed<E> {
-    pub(super) fn on(conn: E) -> Self {
-        Self {
-            conn,
-            buffers: Buffers::default(),
-            tag: 0,
-        }
-    }
+/// That on a connection to such a peer.
+pub(super) fn echoed(conn: impl Exchange) -> Box<dyn Pairs> {
+    Box::new(Echoed {
+        conn,
+        buffers: Buffers::default(),
+        tag: 0,
+    })
 }
 
-impl<E: Exchange> Slice for Echoed<E> {
+impl<E: Exchange> Pairs for Echoed<E> {
     fn run(&mut self, pairs: usize) -> Timing<'_> {
         Box::pin(async move {
             let start = Instant::now();
@@ -53,7 +57,7 @@ impl<E: Exchange> Slice for Echoed<E> {
 
 /// The pipe always has room and data, so nothing waits.
 #[derive(Debug)]
-pub(super) struct Ready<E> {
+struct Ready<E> {
     conn: E,
     far_end: DuplexStream,
     buffers: Buffers,
@@ -61,19 +65,18 @@ pub(super) struct Ready<E> {
     refill: Vec<u8>,
 }
 
-impl<E: Exchange> Ready<E> {
-    pub(super) fn on(conn: E, far_end: DuplexStream) -> Self {
-        Self {
-            conn,
-            far_end,
-            buffers: Buffers::default(),
-            tag: 0,
-            refill: vec![0; READY * MESSAGE],
-        }
-    }
+/// That on a pipe with room for [`READY`] messages.
+pub(super) fn ready(conn: impl Exchange, far_end: DuplexStream) -> Box<dyn Pairs> {
+    Box::new(Ready {
+        conn,
+        far_end,
+        buffers: Buffers::default(),
+        tag: 0,
+        refill: vec![0; READY * MESSAGE],
+    })
 }
 
-impl<E: Exchange> Slice for Ready<E> {
+impl<E: Exchange> Pairs for Ready<E> {
     fn run(&mut self, pairs: usize) -> Timing<'_> {
         Box::pin(async move {
             let failed = |e| Error::contender("the far end", e);
@@ -120,4 +123,16 @@ async fn pairs_on<E: Exchange>(
 
 fn per_pair(took: Duration, pairs: usize) -> f64 {
     took.as_secs_f64() * 1e9 / pairs.max(1) as f64
+}
+
+/// The far end of a pipe: sends back what comes, until the pipe is closed.
+pub(super) async fn echo(mut pipe: DuplexStream) -> io::Result<()> {
+    let mut buffer = vec![0; MESSAGE];
+    loop {
+        let n = pipe.read(&mut buffer).await?;
+        if n == 0 {
+            return Ok(());
+        }
+        pipe.write_all(&buffer[..n]).await?;
+    }
 }
