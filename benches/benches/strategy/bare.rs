@@ -49,7 +49,9 @@ fn up_and_down(counts: &[CachePadded<AtomicU32>], index: usize) {
     }
 }
 
-const KINDS: [(&str, fn(&Bare)); 3] = [
+type Kind = (&'static str, fn(&Bare));
+
+const KINDS: [Kind; 3] = [
     ("bare_count", Bare::count),
     ("bare_turn", Bare::turn),
     ("bare_two_choices", Bare::two_choices),

@@ -17,7 +17,9 @@ struct Snapshot {
 
 pub(crate) fn members(size: usize, weight: impl Fn(usize) -> u32) -> Vec<Member> {
     (0..size)
-        .map(|index| Member::new(format!("10.0.{}.{}:4317", index / 256, index % 256)).with_weight(weight(index)))
+        .map(|index| {
+            Member::new(format!("10.0.{}.{}:4317", index / 256, index % 256)).with_weight(weight(index))
+        })
         .collect()
 }
 
@@ -41,7 +43,12 @@ fn snapshot(name: &str, size: usize) -> Option<ArcSwap<Snapshot>> {
 fn pick(snapshot: &ArcSwap<Snapshot>) {
     let snapshot = snapshot.load();
     let context = PickContext::new(Timestamp::ZERO, fastrand::u64(..));
-    if let Some(cell) = snapshot.picker.pick(&context).ok().and_then(|index| snapshot.cells.get(index)) {
+    if let Some(cell) = snapshot
+        .picker
+        .pick(&context)
+        .ok()
+        .and_then(|index| snapshot.cells.get(index))
+    {
         cell.begin();
         black_box(cell).release();
     }
@@ -64,7 +71,12 @@ fn outcome(snapshot: &ArcSwap<Snapshot>, clock: &RealClock) {
     let snapshot = snapshot.load();
     let begun = clock.now();
     let context = PickContext::new(begun, fastrand::u64(..));
-    if let Some(cell) = snapshot.picker.pick(&context).ok().and_then(|index| snapshot.cells.get(index)) {
+    if let Some(cell) = snapshot
+        .picker
+        .pick(&context)
+        .ok()
+        .and_then(|index| snapshot.cells.get(index))
+    {
         cell.begin();
         let ended = clock.now();
         black_box(cell).finish(Outcome::Success, ended.since(begun), ended);
@@ -97,7 +109,13 @@ pub(crate) fn guards(group: &mut BenchmarkGroup<'_, WallTime>, size: usize) {
 }
 
 pub(crate) fn two_threads(group: &mut BenchmarkGroup<'_, WallTime>, size: usize) {
-    for name in ["round_robin", "weighted_round_robin", "random", "power_of_two", "maglev"] {
+    for name in [
+        "round_robin",
+        "weighted_round_robin",
+        "random",
+        "power_of_two",
+        "maglev",
+    ] {
         if let Some(snapshot) = snapshot(name, size) {
             group.bench_function(name, |bencher| {
                 bencher.iter_custom(|iterations| crate::threads::timed(iterations, || pick(&snapshot)));

@@ -43,5 +43,7 @@ pub(crate) fn peak_ewma(group: &mut BenchmarkGroup<'_, WallTime>, size: usize) {
         PeakEwmaDiscover::new::<()>(services(size), second, 10 * second, CompleteOnResponse::default());
     let mut balance = Balance::new(discover);
     request(&mut balance);
-    group.bench_function("tower_peak_ewma", |bencher| bencher.iter(|| request(&mut balance)));
+    group.bench_function("tower_peak_ewma", |bencher| {
+        bencher.iter(|| request(&mut balance));
+    });
 }
