@@ -1,6 +1,6 @@
 //! The least loaded of a sample: what the three "least" strategies share.
 
-use crate::mix::{below, derive};
+use crate::mix::below;
 use crate::{LoadMetric, MemberSet, PickContext, PickError};
 
 /// Looks at a run of members from a random start and takes the least loaded.
@@ -20,7 +20,7 @@ impl LeastLoaded {
         let count = self.members.active_len();
         let (start, _) = below(context.random(), count);
         let mut best: Option<(f64, usize)> = None;
-        let mut tied = 0_u64;
+        let mut tied = 0;
         for k in 0..self.sample.min(count) {
             let k = if start + k < count {
                 start + k
@@ -28,32 +28,21 @@ impl LeastLoaded {
                 start + k - count
             };
             let index = self.members.active(k);
-            if !self.members.is_ready(index, context) {
-                continue;
-            }
-            let Some(cell) = self.members.cell(index) else {
+            let Some((cell, scale)) = self.members.ready(index, context) else {
                 continue;
             };
-            let (scale, weight) = if self.weighted {
-                (self.members.scale(index), u64::from(self.members.weight(index)))
-            } else {
-                (1.0, 1)
-            };
+            let scale = if self.weighted { scale } else { 1.0 };
             let cost = self.load.cost(cell, scale, context.now());
             match best {
-                Some((least, _)) if cost > least => {}
-                Some((least, _)) if cost == least => {
-                    // Reservoir sampling, so that the tied share by weight.
-                    tied += weight;
-                    let word = derive(context.random(), k as u64);
-                    if below(word, usize::try_from(tied).unwrap_or(usize::MAX)).0 < weight as usize {
-                        best = Some((cost, index));
-                    }
-                }
-                _ => {
-                    tied = weight;
-                    best = Some((cost, index));
-                }
+                Some((least, _)) if cost > least => continue,
+                Some((least, _)) if cost == least => tied += self.weight(index),
+                _ => tied = self.weight(index),
+            }
+            // Reservoir sampling, so that those who are tied share by weight: the first of a cost has
+            // all of the weight so far.
+            let weight = self.weight(index);
+            if weight == tied || Self::draws(weight, tied, context.derived(k as u64)) {
+                best = Some((cost, index));
             }
         }
         match best {
@@ -63,5 +52,17 @@ impl LeastLoaded {
                 self.members.draw(context.derived(u64::from(attempt)))
             }),
         }
+    }
+    fn weight(&self, index: usize) -> u64 {
+        if self.weighted {
+            u64::from(self.members.weight(index))
+        } else {
+            1
+        }
+    }
+
+    /// Whether a word draws `weight` out of `total`.
+    fn draws(weight: u64, total: u64, word: u64) -> bool {
+        below(word, usize::try_from(total).unwrap_or(usize::MAX)).0 < weight as usize
     }
 }
