@@ -12,9 +12,10 @@ use crate::protocol::{Metric, Planned};
 use crate::server::ServerKind;
 
 /// The files, built into the program so that it runs from any folder.
-const FILES: [(&str, &str); 2] = [
+const FILES: [(&str, &str); 3] = [
     ("io.toml", include_str!("../scenarios/io.toml")),
     ("io-pair.toml", include_str!("../scenarios/io-pair.toml")),
+    ("balancer.toml", include_str!("../scenarios/balancer.toml")),
 ];
 
 /// One scenario, as its file has it.

@@ -1,5 +1,6 @@
 //! What contenders do, one module per scenario. This runs in the contender's own process.
 
+mod balancer;
 mod io;
 mod io_pair;
 
@@ -41,7 +42,7 @@ pub struct Workload {
 }
 
 /// All of them, in the order of [`crate::scenario::all`].
-const WORKLOADS: [Workload; 2] = [
+const WORKLOADS: [Workload; 3] = [
     Workload {
         scenario: "io",
         contenders: io::CONTENDERS,
@@ -51,6 +52,11 @@ const WORKLOADS: [Workload; 2] = [
         scenario: "io-pair",
         contenders: io_pair::CONTENDERS,
         run: io_pair::run,
+    },
+    Workload {
+        scenario: "balancer",
+        contenders: balancer::CONTENDERS,
+        run: balancer::run,
     },
 ];
 

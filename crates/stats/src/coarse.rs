@@ -6,11 +6,12 @@ use crate::{Clock, Timestamp};
 
 /// A clock that is cheaper to read than [`RealClock`](crate::RealClock) and moves in steps.
 ///
-/// On Linux it is `CLOCK_MONOTONIC_COARSE`, the time of the kernel's last timer tick: a read costs
-/// less than half of `RealClock`'s, and the time lags by up to [`resolution`](Self::resolution), 1 to 10 ms (4
-/// on most machines). Right for idle time-outs, windows and averages over seconds; useless for the
-/// latency of a request. Its origin is the machine's start, so its times do not compare with another
-/// clock's; [`Clock::coarse`] of a `RealClock` gives the same time from that clock's origin.
+/// On Linux it is `CLOCK_MONOTONIC_COARSE`, the time of the kernel's last timer tick. With link-time
+/// optimisation a read costs less than half of `RealClock`'s (4.5 ns against 11.7), without it about as
+/// much (11.4 against 13.0). The time lags by up to [`resolution`](Self::resolution), 1 to 10 ms (4 on
+/// most machines): right for idle time-outs, windows and averages over seconds, useless for the latency
+/// of a request. Its origin is the machine's start, so its times do not compare with another clock's;
+/// [`Clock::coarse`] of a `RealClock` gives the same time from that clock's origin.
 ///
 /// Elsewhere it is a `RealClock`.
 ///

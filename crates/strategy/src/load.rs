@@ -1,0 +1,385 @@
+//! What a backend carries now, live.
+
+use std::fmt;
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+use evenkeel_stats::{Outcome, PeakEwma, Timestamp};
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::{ConfigError, Readiness};
+
+/// How a [`LoadCell`] judges latency.
+///
+/// The defaults are linkerd's, which balances with them in production.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct LoadConfig {
+    /// How fast the latency average forgets: after this time a past peak counts for 1/e. Above zero;
+    /// 10 s by default: long enough to remember a slow backend between two of its turns, short enough
+    /// to try it again within the minute.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub decay: Duration,
+    /// The least latency that a failure is recorded with. Above zero; 5 s by default, more than any
+    /// healthy answer takes, so that failing fast never looks like being fast.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub failure_penalty: Duration,
+    /// The most that a `retry_after` is believed. At least `failure_penalty`; 300 s by default.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub max_retry_after: Duration,
+}
+
+impl Default for LoadConfig {
+    fn default() -> Self {
+        Self {
+            decay: Duration::from_secs(10),
+            failure_penalty: Duration::from_secs(5),
+            max_retry_after: Duration::from_secs(300),
+        }
+    }
+}
+
+impl LoadConfig {
+    /// Whether every field is in its range.
+    ///
+    /// # Errors
+    /// Names the field that is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let above_zero = |field, value: Duration| {
+            ConfigError::check(
+                value > Duration::ZERO,
+                "LoadConfig",
+                field,
+                format!("{value:?}"),
+                "above zero",
+            )
+        };
+        above_zero("decay", self.decay)?;
+        above_zero("failure_penalty", self.failure_penalty)?;
+        ConfigError::check(
+            self.max_retry_after >= self.failure_penalty,
+            "LoadConfig",
+            "max_retry_after",
+            format!("{:?}", self.max_retry_after),
+            "at least failure_penalty",
+        )
+    }
+}
+
+/// What has happened at a backend since its cell was made. Each number only grows, so a rate is the
+/// difference of two readings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LoadTotals {
+    /// Requests answered as they should.
+    pub successes: u64,
+    /// Requests failed or refused for overload.
+    pub failures: u64,
+    /// The time of all of these requests, in nanoseconds. Over a period, divided by the period, it is
+    /// the mean number in flight (Little's law).
+    pub busy_nanos: u64,
+}
+
+/// What one backend carries now: requests in flight, latency, readiness, age. All of it is atomics.
+///
+/// The cell lives in an `Arc` of its own, is keyed by the backend's id, and outlives every picker: a
+/// rebuild shares it, so no count is lost. Pickers read it; whoever sends requests calls
+/// [`begin`](Self::begin), then [`finish`](Self::finish) or [`release`](Self::release); whoever judges
+/// health calls [`set_readiness`](Self::set_readiness) and [`eject_until`](Self::eject_until), and
+/// the very next pick sees it.
+///
+/// Everything a pick reads and a request writes lies on one pair of cache lines that no other
+/// backend's cell shares. Every access is relaxed: the numbers are each right by themselves, and a
+/// reader may see one change before another.
+///
+/// ```
+/// use std::time::Duration;
+/// use evenkeel_stats::{Outcome, Timestamp};
+/// use evenkeel_strategy::LoadCell;
+///
+/// let cell = LoadCell::new();
+/// cell.begin();
+/// assert_eq!(cell.in_flight(), 1);
+/// let now = Timestamp::from_nanos(1_000);
+/// cell.finish(Outcome::Failure, Duration::from_micros(3), now);
+/// assert_eq!(cell.in_flight(), 0);
+/// // It failed in 3 µs; that is not fast.
+/// assert!(cell.latency(now).unwrap() >= Duration::from_secs(4));
+/// ```
+pub struct LoadCell(CachePadded<Fields>);
+
+struct Fields {
+    in_flight: AtomicU32,
+    /// Readiness and ejection in one word, so that a reader never sees half of a change.
+    state: AtomicU64,
+    /// When slow start began, 0 for never.
+    born: AtomicU64,
+    /// A weight set by hand, [`NO_WEIGHT`] for none.
+    weight: AtomicU64,
+    successes: AtomicU64,
+    failures: AtomicU64,
+    busy_nanos: AtomicU64,
+    /// Always there; an option because its constructor may refuse, and the default never is.
+    latency: Option<PeakEwma>,
+    failure_penalty: f64,
+    max_retry_after: f64,
+}
+
+/// No `u32` looks like this.
+const NO_WEIGHT: u64 = u64::MAX;
+
+/// The state word: the readiness in the low bits, above them when the ejection ends, in units of
+/// 8 ns, rounded up. A cell that is ready and not ejected is the word 0.
+const CODE_BITS: u32 = 3;
+const CODE_MASK: u64 = (1 << CODE_BITS) - 1;
+
+impl Default for LoadCell {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl LoadCell {
+    /// The cell of a backend that is ready, idle, and of unknown latency.
+    #[must_use]
+    pub fn new() -> Self {
+        let config = LoadConfig::default();
+        let latency = PeakEwma::new(config.decay).ok();
+        Self::of(&config, latency)
+    }
+
+    /// Like [`new`](Self::new), judging latency as `config` says.
+    ///
+    /// # Errors
+    /// Names the field of `config` that is out of range.
+    pub fn with_config(config: &LoadConfig) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let latency = PeakEwma::new(config.decay).map_err(|_| {
+            ConfigError::out_of_range("LoadConfig", "decay", format!("{:?}", config.decay), "above zero")
+        })?;
+        Ok(Self::of(config, Some(latency)))
+    }
+
+    fn of(config: &LoadConfig, latency: Option<PeakEwma>) -> Self {
+        Self(CachePadded::new(Fields {
+            in_flight: AtomicU32::new(0),
+            state: AtomicU64::new(0),
+            born: AtomicU64::new(0),
+            weight: AtomicU64::new(NO_WEIGHT),
+            successes: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            busy_nanos: AtomicU64::new(0),
+            latency,
+            failure_penalty: nanos_of(config.failure_penalty),
+            max_retry_after: nanos_of(config.max_retry_after),
+        }))
+    }
+
+    /// A request goes to this backend.
+    #[inline]
+    pub fn begin(&self) {
+        self.0.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request that [`begin`](Self::begin) counted has ended, with nothing to learn from it.
+    ///
+    /// Without a `begin` before it, it changes nothing.
+    #[inline]
+    pub fn release(&self) {
+        let before = self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if before == 0 {
+            // One end too many is a bug of the caller's; 2^32 in flight for ever would be worse.
+            self.0.in_flight.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A request that [`begin`](Self::begin) counted ended with `outcome` at `now`, after `latency`.
+    ///
+    /// - A success is recorded with its latency: a peak at once, a lower one by and by.
+    /// - A failure is recorded as if it had taken [`LoadConfig::failure_penalty`] or, if it was an
+    ///   overload, the time it asked to be left alone; never as less than the average is now. (The
+    ///   rule is that of linkerd's load-biaser.)
+    /// - A cancelled request took *at least* `latency`: it may raise the average and never lowers it,
+    ///   so that a backend whose callers all give up does not look idle and fast.
+    #[inline]
+    pub fn finish(&self, outcome: Outcome, latency: Duration, now: Timestamp) {
+        self.record(outcome, latency, now);
+        self.release();
+    }
+
+    /// What [`finish`](Self::finish) records, for a request that was not counted by `begin`.
+    pub fn record(&self, outcome: Outcome, latency: Duration, now: Timestamp) {
+        let fields = &*self.0;
+        let took = nanos_of(latency);
+        match outcome {
+            Outcome::Success => {
+                self.record_latency(took, now);
+                fields.successes.fetch_add(1, Ordering::Relaxed);
+            }
+            Outcome::Cancelled => {
+                if self.latency_nanos(now).is_none_or(|average| took > average) {
+                    self.record_latency(took, now);
+                }
+                return;
+            }
+            Outcome::Overload { retry_after } => {
+                let asked = retry_after.map_or(0.0, nanos_of).min(fields.max_retry_after);
+                self.punish(took.max(asked), now);
+            }
+            // `Outcome` may grow; what is not known to be good is not recorded as good.
+            _ => self.punish(took, now),
+        }
+        // As an integer: the sum of doubles would lose nanoseconds after 2^53 of them.
+        fields.busy_nanos.fetch_add(took as u64, Ordering::Relaxed);
+    }
+
+    fn punish(&self, took: f64, now: Timestamp) {
+        let average = self.latency_nanos(now).unwrap_or(0.0);
+        let cost = took.max(self.0.failure_penalty).max(average);
+        self.record_latency(cost, now);
+        self.0.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn record_latency(&self, nanos: f64, now: Timestamp) {
+        if let Some(average) = &self.0.latency {
+            average.record(nanos, now);
+        }
+    }
+
+    /// Requests that have begun and not ended.
+    #[must_use]
+    #[inline]
+    pub fn in_flight(&self) -> u32 {
+        self.0.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// The latency average at `now`: the last peak, decayed towards what came after it, and towards
+    /// zero while nothing comes. `None` before the first outcome.
+    #[must_use]
+    pub fn latency(&self, now: Timestamp) -> Option<Duration> {
+        self.latency_nanos(now)
+            .map(|nanos| Duration::from_nanos(nanos as u64))
+    }
+
+    #[inline]
+    pub(crate) fn latency_nanos(&self, now: Timestamp) -> Option<f64> {
+        self.0.latency.as_ref()?.value(now)
+    }
+
+    /// What has happened here so far.
+    #[must_use]
+    pub fn totals(&self) -> LoadTotals {
+        LoadTotals {
+            successes: self.0.successes.load(Ordering::Relaxed),
+            failures: self.0.failures.load(Ordering::Relaxed),
+            busy_nanos: self.0.busy_nanos.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The readiness at `now`: ejected while an ejection lasts, else as it was last set.
+    #[must_use]
+    #[inline]
+    pub fn readiness(&self, now: Timestamp) -> Readiness {
+        let state = self.0.state.load(Ordering::Relaxed);
+        if state == 0 {
+            return Readiness::Ready;
+        }
+        let until = state >> CODE_BITS;
+        // Strictly: an ejection until now is over.
+        if until > now.as_nanos() >> CODE_BITS {
+            Readiness::Ejected
+        } else {
+            Readiness::of_code(state & CODE_MASK)
+        }
+    }
+
+    /// Sets the readiness. An ejection that lasts goes on: it ends by time or by
+    /// [`end_ejection`](Self::end_ejection).
+    pub fn set_readiness(&self, readiness: Readiness) {
+        self.update_state(|state| (state & !CODE_MASK) | readiness.code());
+    }
+
+    /// Ejects the backend until `until`, when it is by itself as it was set before. A later end wins
+    /// over an earlier one.
+    pub fn eject_until(&self, until: Timestamp) {
+        let until = until
+            .as_nanos()
+            .div_ceil(1 << CODE_BITS)
+            .min(u64::MAX >> CODE_BITS);
+        self.update_state(|state| (state & CODE_MASK) | ((state >> CODE_BITS).max(until) << CODE_BITS));
+    }
+
+    /// Ends an ejection before its time.
+    pub fn end_ejection(&self) {
+        self.update_state(|state| state & CODE_MASK);
+    }
+
+    fn update_state(&self, change: impl Fn(u64) -> u64) {
+        // Never fails: the closure always gives a value.
+        let _ = self
+            .0
+            .state
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| Some(change(state)));
+    }
+
+    /// Slow start begins at `now`: the backend has just joined or recovered. Without this call a
+    /// backend has never been young, so a process that starts does not start all of them slowly.
+    pub fn mark_born(&self, now: Timestamp) {
+        self.0.born.store(now.as_nanos().max(1), Ordering::Relaxed);
+    }
+
+    /// Time since [`mark_born`](Self::mark_born); `None` if it never was.
+    #[must_use]
+    #[inline]
+    pub fn age(&self, now: Timestamp) -> Option<Duration> {
+        match self.0.born.load(Ordering::Relaxed) {
+            0 => None,
+            born => Some(now.since(Timestamp::from_nanos(born))),
+        }
+    }
+
+    /// Sets the weight by hand, in place of the member's; `None` gives it back. Pickers follow at
+    /// their next build.
+    pub fn set_weight(&self, weight: Option<u32>) {
+        let word = weight.map_or(NO_WEIGHT, u64::from);
+        self.0.weight.store(word, Ordering::Relaxed);
+    }
+
+    /// The weight set by hand, if one is.
+    #[must_use]
+    pub fn weight(&self) -> Option<u32> {
+        u32::try_from(self.0.weight.load(Ordering::Relaxed)).ok()
+    }
+}
+
+impl fmt::Debug for LoadCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.0.state.load(Ordering::Relaxed);
+        f.debug_struct("LoadCell")
+            .field("in_flight", &self.in_flight())
+            .field("readiness", &Readiness::of_code(state & CODE_MASK))
+            .field(
+                "ejected_until",
+                &Timestamp::from_nanos((state >> CODE_BITS) << CODE_BITS),
+            )
+            .field("weight", &self.weight())
+            .field("totals", &self.totals())
+            .finish_non_exhaustive()
+    }
+}
+
+fn nanos_of(duration: Duration) -> f64 {
+    duration.as_nanos() as f64
+}
+
+#[cfg(test)]
+#[cfg(evenkeel_loom)]
+mod loom;
+#[cfg(test)]
+#[cfg(not(evenkeel_loom))]
+mod tests;

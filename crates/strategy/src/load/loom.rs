@@ -1,0 +1,73 @@
+//! Every interleaving of two threads at one cell.
+
+use std::sync::Arc;
+
+use ::loom::{model, thread};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::ZERO;
+const LATER: Timestamp = Timestamp::from_nanos(1_000);
+
+#[test]
+fn loom_no_request_is_counted_twice_or_lost() {
+    model(|| {
+        let cell = Arc::new(LoadCell::new());
+        let other = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                cell.begin();
+                cell.release();
+            })
+        };
+        cell.begin();
+        other.join().unwrap();
+        assert_eq!(cell.in_flight(), 1);
+        cell.release();
+        assert_eq!(cell.in_flight(), 0);
+    });
+}
+
+#[test]
+fn loom_an_end_too_many_hurts_nobody_else_for_long() {
+    model(|| {
+        let cell = Arc::new(LoadCell::new());
+        let other = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || cell.release())
+        };
+        cell.begin();
+        other.join().unwrap();
+        // It took the other's count, or none; never did it leave 2^32.
+        assert!(cell.in_flight() <= 1);
+    });
+}
+
+#[test]
+fn loom_a_probe_and_an_ejection_at_once_both_stay() {
+    model(|| {
+        let cell = Arc::new(LoadCell::new());
+        let other = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || cell.set_readiness(Readiness::Degraded))
+        };
+        cell.eject_until(LATER);
+        other.join().unwrap();
+        assert_eq!(cell.readiness(NOW), Readiness::Ejected);
+        assert_eq!(cell.readiness(LATER), Readiness::Degraded);
+    });
+}
+
+#[test]
+fn loom_of_two_ejections_the_longer_holds() {
+    model(|| {
+        let cell = Arc::new(LoadCell::new());
+        let other = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || cell.eject_until(LATER))
+        };
+        cell.eject_until(Timestamp::from_nanos(16));
+        other.join().unwrap();
+        assert_eq!(cell.readiness(Timestamp::from_nanos(900)), Readiness::Ejected);
+    });
+}
