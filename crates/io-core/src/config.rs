@@ -32,6 +32,10 @@ pub struct AsyncIoConfig {
     /// The same for one target; `None` is no limit of its own. At least 1. Default `None`.
     pub max_connections_per_host: Option<usize>,
 
+    /// Connects that may wait for their turn at these limits; one beyond it fails at once. Zero lets
+    /// none wait for long. Default 16384.
+    pub max_waiting_connects: usize,
+
     /// How long a read may wait for the peer's next byte. At least 1 ms. Default 30 s.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub read_timeout: Duration,
@@ -104,6 +108,7 @@ impl Default for AsyncIoConfig {
         Self {
             max_connections: 1024,
             max_connections_per_host: None,
+            max_waiting_connects: 16 * 1024,
             read_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),

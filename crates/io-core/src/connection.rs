@@ -26,9 +26,12 @@ use crate::{ConnectionId, ConnectionInfo, Target, Transport};
 /// A read starts when it is first polled and ends when bytes come, and so does a write. The methods
 /// of this type ([`read`](Self::read), [`write_all`](Self::write_all), …) also end it when their
 /// future is dropped. Through the traits that can not be seen: somebody who polls a read, walks away
-/// and polls again much later is one operation, whose deadline counts from the first poll. That suits
-/// a reader that listens all the time; for such a one (an HTTP/2 connection, say) the read time-out
-/// is a limit on silence, and [`set_read_timeout`](Self::set_read_timeout) lifts it.
+/// and polls again later is one operation, whose deadline counts from the first poll; only when its
+/// deadline went by and nobody came is the next poll a new one. It keeps its place among the pending
+/// operations meanwhile. That suits a reader that listens all the time; for such a one (an HTTP/2
+/// connection, say) the read time-out is a limit on silence, and
+/// [`set_read_timeout`](Self::set_read_timeout) lifts it. A reader without a time-out holds a place for
+/// good: leave `max_pending_operations` room for all of them.
 ///
 /// # On drop
 ///
@@ -105,7 +108,11 @@ impl AsyncConnection<Transport> {
     ///
     /// It is meant for a connection that lies idle between two exchanges. There, anything but
     /// [`Liveness::Quiet`] means that it should not be used for another.
+    ///
+    /// It also lets go of the tasks that used the connection so far; until then the last of them keeps
+    /// its memory.
     pub fn liveness(&mut self) -> Liveness {
+        self.session.rest();
         if self.is_closing() {
             Liveness::Closed
         } else {
@@ -251,7 +258,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncConnection<S> {
     }
 
     /// The connection with a read and a write buffer of the manager's `buffer_size` each, for
-    /// protocols of many small pieces.
+    /// protocols of many small pieces. Its methods are those of tokio's traits, with what is said
+    /// above of operations that are given up.
     #[must_use]
     pub fn into_buffered(self) -> BufStream<Self> {
         let size = self.session.shared.config.buffer_size;

@@ -1,6 +1,7 @@
 //! The way from a target to a connection, and what is told of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use evenkeel_stats::Phase;
@@ -15,7 +16,7 @@ use crate::manager::Shared;
 use crate::registry::{Entry, NewEntry};
 use crate::session::Session;
 use crate::socket::{Socket, SocketHandle};
-use crate::{AsyncConnection, ConnectError, Target, Transport};
+use crate::{AsyncConnection, CloseReason, ConnectError, Target, Transport};
 
 /// How far a connect has come; outlives the future that a time-out drops.
 struct Journey {
@@ -28,6 +29,13 @@ enum Stage {
     Dial,
     #[cfg(feature = "tls")]
     Handshake,
+}
+
+/// Where a connection came from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Dialled,
+    Adopted,
 }
 
 impl Journey {
@@ -48,7 +56,7 @@ impl Shared {
         let travel = Box::pin(self.travel(&target, &mut journey));
         let result = self.bounded(&target, travel).await;
         let result = result.unwrap_or_else(|| Err(self.ran_out(&target, &mut journey)));
-        self.tell(&target, started, &result);
+        self.tell(&target, started, &result, Origin::Dialled);
         result
     }
 
@@ -59,16 +67,13 @@ impl Shared {
     ) -> Result<AsyncConnection<S>, ConnectError> {
         let started = self.clock.now();
         let mut journey = Journey::new();
-        let entering = async {
-            let at = |limit| journey.stage = Stage::Queue(limit);
-            Ok(self.limits.enter(&peer, at).await)
-        };
+        let entering = self.places(&peer, &mut journey);
         let result = match self.bounded(&peer, entering).await {
             Some(Ok(places)) => self.register(stream, SocketHandle::Foreign, &peer, peer.clone(), places),
             Some(Err(error)) => Err(error),
             None => Err(self.ran_out(&peer, &mut journey)),
         };
-        self.tell(&peer, started, &result);
+        self.tell(&peer, started, &result, Origin::Adopted);
         result
     }
 
@@ -88,15 +93,24 @@ impl Shared {
         }
     }
 
+    async fn places(&self, target: &Target, journey: &mut Journey) -> Result<Places, ConnectError> {
+        let at = |limit| journey.stage = Stage::Queue(limit);
+        self.limits
+            .enter(target, at)
+            .await
+            .ok_or_else(|| ConnectError::Limit {
+                target: target.clone(),
+                limit: Limit::WaitingConnects,
+                waited: Duration::ZERO,
+            })
+    }
+
     async fn travel(
         self: &Arc<Self>,
         target: &Target,
         journey: &mut Journey,
     ) -> Result<AsyncConnection, ConnectError> {
-        let places = self
-            .limits
-            .enter(target, |limit| journey.stage = Stage::Queue(limit))
-            .await;
+        let places = self.places(target, journey).await?;
         journey.stage = Stage::Queue(Limit::PendingOperations);
         let pending = Gate::enter(&self.limits.pending).await;
 
@@ -209,13 +223,14 @@ impl Shared {
             socket,
             now,
         });
-        let session = Session::new(self.clone(), entry, places);
+        let mut session = Session::new(self.clone(), entry, places);
         // Looked at after registering, as a shutdown marks first and counts then.
         if *self.closing.borrow() {
             return Err(ConnectError::ShuttingDown {
                 target: target.clone(),
             });
         }
+        session.announced = true;
         Ok(AsyncConnection::new(stream, session))
     }
 
@@ -225,11 +240,15 @@ impl Shared {
         target: &Target,
         started: Timestamp,
         result: &Result<AsyncConnection<S>, ConnectError>,
+        origin: Origin,
     ) {
         let took = self.clock.now().since(started);
         let told = match result {
             Ok(connection) => {
-                self.recorder.connected(took);
+                self.recorder.opened.increment();
+                if origin == Origin::Dialled {
+                    self.recorder.connect_time.record_duration(took);
+                }
                 tracing::debug!(%target, peer = %connection.peer(), id = %connection.id(), ?took, "connected");
                 Ok(())
             }
@@ -247,18 +266,17 @@ impl Shared {
         });
     }
 
-    /// Tells of a connection that has left the registry.
-    pub(crate) fn closed(&self, entry: &Entry) {
-        let age = self.clock.coarse().since(entry.opened);
-        let reason = entry.closing().unwrap_or(crate::CloseReason::Dropped).as_str();
-        tracing::debug!(peer = %entry.peer, id = %entry.id, ?age, reason, "closed");
-        self.observer.close(&CloseEvent {
-            target: &entry.peer,
-            age,
-            reason,
-        });
+    /// A connection has left the registry.
+    pub(crate) fn gone(&self, entry: &Entry, announced: bool) {
+        if announced {
+            let age = self.clock.coarse().since(entry.opened);
+            let reason = entry.closing().unwrap_or(CloseReason::Dropped).as_str();
+            let (target, peer, id) = (&entry.target, &entry.peer, entry.id);
+            tracing::debug!(%target, %peer, %id, ?age, reason, "closed");
+            self.observer.close(&CloseEvent { target, age, reason });
+        }
         if *self.closing.borrow() {
-            self.gone.notify_waiters();
+            self.left.notify_waiters();
         }
     }
 }

@@ -59,7 +59,7 @@ pub enum ConnectError {
     Connect {
         /// Who was dialled.
         target: Target,
-        /// Each address and how it failed, in the order of failing.
+        /// Each address and how it failed, in the order they were started.
         #[source]
         attempts: Attempts,
     },
@@ -122,14 +122,31 @@ fn handshake_kind(source: &io::Error) -> FailureKind {
     }
 }
 
+impl From<ConnectError> for io::Error {
+    fn from(error: ConnectError) -> Self {
+        let kind = match &error {
+            ConnectError::Target(_) | ConnectError::WrongFamily { .. } => io::ErrorKind::InvalidInput,
+            ConnectError::Limit { .. } | ConnectError::Timeout { .. } => io::ErrorKind::TimedOut,
+            ConnectError::NoAddress { .. } => io::ErrorKind::NotFound,
+            ConnectError::ShuttingDown { .. } => io::ErrorKind::ConnectionAborted,
+            ConnectError::Resolve { source, .. } | ConnectError::Handshake { source, .. } => source.kind(),
+            ConnectError::Connect { attempts, .. } => attempts
+                .0
+                .last()
+                .map_or(io::ErrorKind::Other, |attempt| attempt.error.kind()),
+        };
+        Self::new(kind, error)
+    }
+}
+
 impl From<std::convert::Infallible> for ConnectError {
     fn from(never: std::convert::Infallible) -> Self {
         match never {}
     }
 }
 
-/// The addresses that were tried and how each failed. Its [`source`](std::error::Error::source) is
-/// the last one's error.
+/// The addresses that were tried and how each failed. Its [`source`](std::error::Error::source) is the
+/// error of the one that was started last.
 #[derive(Debug, Default)]
 pub struct Attempts(pub(crate) Vec<Attempt>);
 
@@ -159,12 +176,12 @@ impl Attempts {
         attempts
     }
 
-    /// The attempts, in the order of failing.
+    /// The attempts, in the order they were started.
     pub fn iter(&self) -> std::slice::Iter<'_, Attempt> {
         self.0.iter()
     }
 
-    /// The kind of the last failure: of several addresses, the last is the one nothing came after.
+    /// The kind of the last attempt's failure: nothing was left to try after it.
     fn kind(&self) -> FailureKind {
         self.0
             .last()
@@ -225,6 +242,8 @@ pub enum Limit {
     ConnectionsPerHost,
     /// `max_pending_operations`.
     PendingOperations,
+    /// `max_waiting_connects`.
+    WaitingConnects,
 }
 
 impl fmt::Display for Limit {
@@ -233,6 +252,7 @@ impl fmt::Display for Limit {
             Self::Connections => "max_connections",
             Self::ConnectionsPerHost => "max_connections_per_host",
             Self::PendingOperations => "max_pending_operations",
+            Self::WaitingConnects => "max_waiting_connects",
         })
     }
 }
@@ -243,9 +263,9 @@ impl fmt::Display for Limit {
 /// is inside one: [`IoError::of`] finds it.
 ///
 /// What state the connection is in afterwards:
-/// - after a time-out or a limit, this call has moved no byte. A read may be tried again. A write
-///   may be too, if the protocol above knows how much of its message earlier calls had taken; most
-///   do not, and should close.
+/// - after a time-out or a limit, the `read` or `write` that failed has moved no byte. A read may be
+///   tried again. Of a `write_all`, a `read_exact` or a flush under TLS, parts may have gone before;
+///   unless the protocol above knows how much, close.
 /// - after `Closed` every further operation fails the same way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -171,6 +171,11 @@ impl Gate {
         }
     }
 
+    /// A place, if there is one and nobody waits.
+    pub(crate) fn try_place(gate: &Arc<Self>) -> Option<Place> {
+        gate.try_enter().then(|| Place(gate.clone()))
+    }
+
     /// Waits for a place.
     ///
     /// Cancel safety: dropping the future gives up the turn, and hands on a place granted meanwhile.

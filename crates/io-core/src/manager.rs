@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     /// True from the start of a shutdown.
     pub(crate) closing: watch::Sender<bool>,
     /// Told of every connection that goes during one.
-    pub(crate) gone: Notify,
+    pub(crate) left: Notify,
 }
 
 impl std::fmt::Debug for Shared {
@@ -110,6 +110,9 @@ impl AsyncIoManager {
     /// Takes over a stream that was opened elsewhere: it then counts, has deadlines and ends with the
     /// others. `peer` is what to call the other end.
     ///
+    /// Ending an adopted connection from outside refuses its next operation and wakes those that wait;
+    /// the peer sees the end when the owner drops it, since only the owner can reach the stream.
+    ///
     /// # Errors
     ///
     /// [`ConnectError::Limit`] if `max_connections` leaves no room within `connect_timeout`;
@@ -156,15 +159,16 @@ impl AsyncIoManager {
         self.shared.registry.infos(self.shared.clock.coarse())
     }
 
-    /// Ends one connection, wherever it is: the peer sees the end at once, pending operations and
-    /// all later ones fail with [`IoError::Closed`](crate::IoError::Closed). The descriptor goes when
+    /// Ends one connection, wherever it is: the peer sees the end at once (of an
+    /// [`adopt`](Self::adopt)ed one, when it is dropped), pending operations and all later ones fail with [`IoError::Closed`](crate::IoError::Closed). The descriptor goes when
     /// the owner drops the connection. Says whether there was such an open connection.
     pub fn close(&self, id: ConnectionId) -> bool {
         self.shared.registry.close(id, CloseReason::Requested)
     }
 
     /// Ends, as [`close`](Self::close) does, every connection that has moved no byte for `idle_for`
-    /// or longer; gives what they were.
+    /// or longer; gives what they were. A connection whose peer takes that long over an answer is idle
+    /// by this measure: choose a time above the longest answer.
     pub fn close_idle(&self, idle_for: Duration) -> Vec<ConnectionInfo> {
         let now = self.shared.clock.coarse();
         self.shared
@@ -182,17 +186,19 @@ impl AsyncIoManager {
     /// The manager stays closed to newcomers; calling it again goes on waiting.
     pub async fn shutdown(&self, deadline: Duration) -> DrainReport {
         let shared = &self.shared;
+        let begun = !shared.closing.send_replace(true);
+        // Counted after the mark: whoever registers later looks at it and leaves again.
         let open = shared.registry.open();
-        if !shared.closing.send_replace(true) {
+        if begun {
             tracing::info!(open, ?deadline, "shutting down");
         }
         let drained = async {
             loop {
-                let gone = shared.gone.notified();
+                let left = shared.left.notified();
                 if shared.registry.open() == 0 {
                     return;
                 }
-                gone.await;
+                left.await;
             }
         };
         let cut = match tokio::time::timeout(deadline, drained).await {
@@ -202,11 +208,14 @@ impl AsyncIoManager {
                 shared.registry.close_where(now, CloseReason::Shutdown, |_| true)
             }
         };
+        let still_open = shared.registry.open();
         let report = DrainReport {
-            drained: open.saturating_sub(cut.len()),
+            drained: open.saturating_sub(still_open),
+            held: still_open.saturating_sub(cut.len()),
             cut,
         };
-        tracing::info!(drained = report.drained, cut = report.cut.len(), "shut down");
+        let DrainReport { drained, held, .. } = report;
+        tracing::info!(drained, held, cut = report.cut.len(), "shut down");
         report
     }
 }
@@ -219,6 +228,8 @@ pub struct DrainReport {
     pub drained: usize,
     /// Those that were ended under them.
     pub cut: Vec<ConnectionInfo>,
+    /// Those that had been ended before, and that their owners still have not dropped.
+    pub held: usize,
 }
 
 impl Connect for AsyncIoManager {
@@ -299,7 +310,7 @@ impl AsyncIoManagerBuilder {
                 registry: Registry::default(),
                 recorder: Recorder::new(),
                 closing: watch::Sender::new(false),
-                gone: Notify::new(),
+                left: Notify::new(),
             }),
         })
     }

@@ -235,7 +235,9 @@ impl Registry {
     }
 
     pub(crate) fn infos(&self, now: Timestamp) -> Vec<ConnectionInfo> {
-        self.entries.iter().map(|entry| entry.info(now)).collect()
+        // Cloned out first: describing an entry asks the system, and no shard is locked meanwhile.
+        let entries: Vec<_> = self.entries.iter().map(|entry| entry.value().clone()).collect();
+        entries.iter().map(|entry| entry.info(now)).collect()
     }
 
     pub(crate) fn close(&self, id: ConnectionId, reason: CloseReason) -> bool {

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use evenkeel_stats::{Clock, Failure, FailureKind, Timestamp};
 
@@ -15,6 +16,9 @@ use crate::limits::Places;
 use crate::manager::Shared;
 use crate::registry::Entry;
 use crate::waiter::Watch;
+
+/// A task that waits for a deadline comes within this time when it rings, however busy its runtime.
+const PROMPT: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(crate) struct Session {
     reader: Watch,
     writer: Watch,
     timer: Timer,
+    /// Whether anybody was told of this connection, and so has to be told of its end.
+    pub(crate) announced: bool,
     /// The moment the timer last rang for.
     rang_for: Timestamp,
     /// Dropped last: the next in line may connect only when this one has left the registry.
@@ -49,6 +55,7 @@ impl Session {
             reader: Watch::default(),
             writer: Watch::default(),
             timer: Timer::new(),
+            announced: false,
             rang_for: Timestamp::ZERO,
             _places: places,
         }
@@ -72,6 +79,12 @@ impl Session {
     ) -> Poll<io::Result<usize>> {
         let result = self.run(action, cx, poll);
         if let Poll::Ready(Ok(n)) = result {
+            // A socket that was shut down under a read gives the same zero as a peer that is done.
+            if n == 0
+                && let Some(reason) = self.entry.closing()
+            {
+                return Poll::Ready(Err(self.closed(action, reason)));
+            }
             let (bytes, operations) = match action {
                 Action::Read => (&self.entry.bytes_read, &self.entry.reads),
                 Action::Write | Action::Settle => (&self.entry.bytes_written, &self.entry.writes),
@@ -95,8 +108,9 @@ impl Session {
         if let Some(reason) = self.entry.closing() {
             return Poll::Ready(Err(self.closed(action, reason)));
         }
-        if self.operation(action).ticket.is_some() && !self.admit(action, cx) {
-            // Still in line: the stream is left alone, or the limit would be none.
+        if self.operation(action).ticket.is_some() && !self.admit(action, cx) && !self.rung(action) {
+            // Still in line: the stream is left alone, or the limit would be none. But when time is up
+            // it is looked at once more: what can be done by then needs no turn.
             return self.wait(action, cx);
         }
         match poll(cx) {
@@ -127,6 +141,16 @@ impl Session {
             Action::Settle => settle,
         };
         operation.end(&shared.limits.pending);
+    }
+
+    /// Lets go of the tasks that used the connection, if none waits now.
+    pub(crate) fn rest(&mut self) {
+        if self.read.started.is_none() {
+            self.reader.clear(&self.entry.reader);
+        }
+        if self.write.started.is_none() && self.settle.started.is_none() {
+            self.writer.clear(&self.entry.writer);
+        }
     }
 
     /// An operation that had to wait is done.
@@ -166,6 +190,11 @@ impl Session {
         operation.admitted
     }
 
+    /// Whether the timer has rung since this operation's deadline was last looked at.
+    fn rung(&mut self, action: Action) -> bool {
+        self.operation(action).due || self.entry.timer_rang.load(Ordering::Acquire)
+    }
+
     /// The operation has to wait: for the peer, or for its turn to wait for the peer.
     #[inline]
     fn wait<T>(&mut self, action: Action, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
@@ -191,7 +220,7 @@ impl Session {
         let Some(timeout) = self.operation(action).timeout else {
             return Poll::Pending;
         };
-        let deadline = started.saturating_add(timeout);
+        let mut deadline = started.saturating_add(timeout);
         if let Some(rang_for) = self.timer.take_ring(&self.entry) {
             self.read.due = true;
             self.write.due = true;
@@ -202,7 +231,13 @@ impl Session {
             // What the timer waited for has passed, whatever the finer clock says.
             let now = self.shared.clock.now().max(self.rang_for);
             if deadline <= now {
-                return Poll::Ready(Err(self.timed_out(action)));
+                if now.since(deadline) <= timeout.min(PROMPT) {
+                    return Poll::Ready(Err(self.timed_out(action)));
+                }
+                // Nobody came when the timer rang: that wait was given up, through a wrapper that
+                // could not say so. This is another one.
+                self.operation(action).started = Some(now);
+                deadline = now.saturating_add(timeout);
             }
         }
         self.timer.ensure(deadline, &*self.shared.clock, &self.entry);
@@ -267,6 +302,6 @@ impl Drop for Session {
         self.end(Action::Write);
         self.end(Action::Settle);
         self.shared.registry.remove(&self.entry);
-        self.shared.closed(&self.entry);
+        self.shared.gone(&self.entry, self.announced);
     }
 }

@@ -90,8 +90,19 @@ impl Socket {
     }
 
     #[cfg(unix)]
+    /// A Unix listener whose queue is full refuses at once where TCP would wait; so the wait is here,
+    /// until the caller's deadline.
     pub(crate) async fn connect_unix(path: &std::path::Path) -> io::Result<Self> {
-        Ok(Self::Unix(Arc::new(UnixStream::connect(path).await?)))
+        let mut pause = std::time::Duration::from_millis(1);
+        loop {
+            match UnixStream::connect(path).await {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(std::time::Duration::from_millis(50));
+                }
+                result => return Ok(Self::Unix(Arc::new(result?))),
+            }
+        }
     }
 
     pub(crate) fn handle(&self) -> SocketHandle {
@@ -143,24 +154,30 @@ fn apply(socket: &TcpSocket, config: &AsyncIoConfig) -> io::Result<()> {
 /// `TcpStream` and `UnixStream` poll through a mutable reference only; these do the same through a
 /// shared one, with the two steps that tokio documents for it: wait for readiness, then try.
 ///
-/// A transfer that fell short of its buffer has drained the socket, so readiness is cleared by a
-/// `try_io` that reports `WouldBlock`: it saves the system call that would find that out.
+/// A transfer that fell short of its buffer has drained the socket. Readiness is then cleared by
+/// telling `try_io` of a `WouldBlock`, which saves the system call that would find out. It has to be
+/// the `try_io` *around* the transfer: that one has noted beforehand which readiness it clears, so that
+/// news which come meanwhile stay. Only where readiness is edge-triggered, as tokio itself does it.
 macro_rules! poll_shared {
     ($stream:expr, $cx:expr, $ready:ident, $interest:expr, $room:expr, $attempt:expr) => {
         loop {
             ready!($stream.$ready($cx))?;
             let room = $room;
-            match $attempt {
-                Ok(n) => {
-                    if 0 < n && n < room {
-                        let _ = $stream.try_io($interest, || {
-                            Err::<(), _>(io::Error::from(io::ErrorKind::WouldBlock))
-                        });
-                    }
-                    return Poll::Ready(Ok(n));
+            let mut short = None;
+            let result = $stream.try_io($interest, || {
+                let n = $attempt?;
+                if cfg!(unix) && 0 < n && n < room {
+                    short = Some(n);
+                    return Err(io::ErrorKind::WouldBlock.into());
                 }
+                Ok(n)
+            });
+            if let Some(n) = short {
+                return Poll::Ready(Ok(n));
+            }
+            match result {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                result => return Poll::Ready(result),
             }
         }
     };

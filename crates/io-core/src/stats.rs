@@ -1,7 +1,5 @@
 //! What a manager counts, and [`AsyncIoStats`], the snapshot of it.
 
-use std::time::Duration;
-
 use evenkeel_stats::{
     Counter, Failure, FailureCounts, FailureCountsSnapshot, Histogram, HistogramSnapshot, Precision,
 };
@@ -31,7 +29,8 @@ impl Traffic {
 
 /// A snapshot of a manager's statistics.
 ///
-/// The counts are totals since the manager was built; subtract an earlier snapshot for a window. The
+/// The counts are totals since the manager was built; the histograms and failures can subtract an
+/// earlier snapshot's (`since`) for a window. The
 /// parts are read one after the other, so under load they may differ by what happened in between;
 /// each for itself is exact.
 #[derive(Clone, Debug)]
@@ -41,7 +40,7 @@ pub struct AsyncIoStats {
     pub active_connections: usize,
     /// The most that were open at a time.
     pub peak_connections: usize,
-    /// Connections opened so far.
+    /// Connections opened or adopted so far.
     pub total_connections: u64,
     /// Connects that failed; those whose caller gave up are not among them.
     pub failed_connects: u64,
@@ -53,7 +52,7 @@ pub struct AsyncIoStats {
     pub waiting_for_operation: usize,
     /// Bytes and operations, over connections open and gone.
     pub traffic: Traffic,
-    /// From the call of `connect` to a connection ready for use.
+    /// From the call of `connect` to a connection ready for use; adopted ones took none of it.
     pub connect_time: HistogramSnapshot,
     /// How long the reads that had to wait for the peer waited: its response time, as the socket sees
     /// it. The others took no time but the system call's and are only counted, in `traffic`.
@@ -94,11 +93,6 @@ impl Recorder {
             read_wait: Histogram::new(Precision::Fine),
             write_wait: Histogram::new(Precision::Fine),
         }
-    }
-
-    pub(crate) fn connected(&self, took: Duration) {
-        self.opened.increment();
-        self.connect_time.record_duration(took);
     }
 
     pub(crate) fn connect_failed(&self, failure: Failure) {

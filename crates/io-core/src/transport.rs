@@ -4,6 +4,8 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+#[cfg(feature = "tls")]
+use tokio::io::AsyncBufRead;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[cfg(feature = "tls")]
 use tokio_rustls::client::TlsStream;
@@ -32,14 +34,6 @@ impl Transport {
         Self(Inner::Tls(Box::new(stream)))
     }
 
-    pub(crate) fn socket(&self) -> &Socket {
-        match &self.0 {
-            Inner::Plain(socket) => socket,
-            #[cfg(feature = "tls")]
-            Inner::Tls(stream) => stream.get_ref().0,
-        }
-    }
-
     /// Whether the bytes are encrypted.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
@@ -61,22 +55,22 @@ impl Transport {
     }
 
     pub(crate) fn liveness(&mut self) -> Liveness {
-        let seen = self.socket().liveness();
-        #[cfg(feature = "tls")]
-        if let (Liveness::DataWaiting, Inner::Tls(stream)) = (seen, &mut self.0) {
-            // TLS says things of its own between requests (session tickets, key updates). Reading
-            // lets it take them in; only bytes meant for the caller count as data.
-            let mut byte = [0];
-            let mut buf = ReadBuf::new(&mut byte);
-            let cx = &mut Context::from_waker(std::task::Waker::noop());
-            return match Pin::new(stream.as_mut()).poll_read(cx, &mut buf) {
-                Poll::Pending => Liveness::Quiet,
-                Poll::Ready(Ok(())) if buf.filled().is_empty() => Liveness::Closed,
-                // The byte is gone from the stream, so it must not be used again.
-                Poll::Ready(Ok(()) | Err(_)) => Liveness::Broken,
-            };
+        match &mut self.0 {
+            Inner::Plain(socket) => socket.liveness(),
+            // rustls is asked first, since what it has taken in the socket no longer shows; and asking
+            // lets it take in what it says to itself between requests (session tickets, key updates).
+            #[cfg(feature = "tls")]
+            Inner::Tls(stream) => {
+                let cx = &mut Context::from_waker(std::task::Waker::noop());
+                match Pin::new(stream.as_mut()).poll_fill_buf(cx) {
+                    Poll::Ready(Ok([])) => Liveness::Closed,
+                    Poll::Ready(Ok(_)) => Liveness::DataWaiting,
+                    Poll::Ready(Err(_)) => Liveness::Broken,
+                    // Nothing for the caller. Bytes of half a record may lie in the socket still.
+                    Poll::Pending => stream.get_ref().0.liveness(),
+                }
+            }
         }
-        seen
     }
 }
 

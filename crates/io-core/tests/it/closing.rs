@@ -184,3 +184,15 @@ async fn a_task_that_is_aborted_or_panics_leaves_nothing_in_the_registry() {
     );
     assert!(manager.connections().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_count_as_drained_what_an_owner_still_holds() {
+    let manager = paused(AsyncIoConfig::default());
+    let (held, _theirs) = pair(&manager, 8).await;
+    assert_eq!(manager.close_idle(Duration::ZERO).len(), 1);
+    let report = manager.shutdown(SECOND).await;
+    assert_eq!((report.drained, report.cut.len(), report.held), (0, 0, 1));
+    drop(held);
+    let report = manager.shutdown(SECOND).await;
+    assert_eq!((report.drained, report.cut.len(), report.held), (0, 0, 0));
+}

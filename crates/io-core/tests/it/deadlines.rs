@@ -228,3 +228,60 @@ async fn buffers_have_the_configured_size() {
         .unwrap();
     assert_eq!(line, "line\n");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_read_given_up_through_a_wrapper_does_not_cut_a_later_one_short() {
+    let manager = paused(config());
+    let (connection, mut theirs) = pair(&manager, 64).await;
+    let mut buffered = connection.into_buffered();
+    let mut buf = [0; 4];
+    assert!(timeout(SECOND, buffered.read(&mut buf)).await.is_err());
+    advance(60 * SECOND).await;
+    let answer = async {
+        tokio::time::sleep(5 * SECOND).await;
+        theirs.write_all(b"pong").await.unwrap();
+    };
+    let (read, ()) = tokio::join!(buffered.read(&mut buf), answer);
+    assert_eq!(read.unwrap(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_is_done_does_not_lengthen_a_write_that_waits() {
+    let manager = paused(config());
+    let (mut connection, _theirs) = pair(&manager, 64).await;
+    let start = Instant::now();
+    let error = std::future::poll_fn(|cx| {
+        let mut write = std::pin::Pin::new(&mut connection);
+        loop {
+            match tokio::io::AsyncWrite::poll_write(write.as_mut(), cx, &[0; 64]) {
+                std::task::Poll::Ready(Ok(_)) => {}
+                std::task::Poll::Ready(Err(error)) => return std::task::Poll::Ready(error),
+                std::task::Poll::Pending => break,
+            }
+        }
+        let _ = tokio::io::AsyncWrite::poll_flush(write.as_mut(), cx);
+        std::task::Poll::Pending
+    });
+    // Somebody who polls both again and again.
+    let error = {
+        let mut error = std::pin::pin!(error);
+        loop {
+            tokio::select! {
+                biased;
+                error = &mut error => break error,
+                () = tokio::time::sleep(SECOND) => {}
+            }
+        }
+    };
+    assert!(
+        matches!(
+            IoError::of(&error),
+            Some(IoError::Timeout {
+                phase: Phase::Write,
+                ..
+            })
+        ),
+        "{error}"
+    );
+    assert_eq!(start.elapsed().as_secs(), 10);
+}

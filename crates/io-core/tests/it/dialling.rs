@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
+use std::time::Duration;
 
 use evenkeel_io_core::{
     Answers, AsyncIoConfig, AsyncIoManager, Connect, ConnectError, Resolution, Resolve, StaticResolver,
@@ -227,4 +228,38 @@ async fn a_dropped_connect_leaves_no_attempt_behind() {
         ),
         (0, 0, 0)
     );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_unix_listener_whose_queue_is_full_is_waited_for() {
+    let folder = std::env::temp_dir().join(format!("evenkeel-full-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("full.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    socket2::SockRef::from(&listener).listen(0).unwrap();
+    let config = AsyncIoConfig {
+        connect_timeout: Duration::from_millis(50),
+        ..AsyncIoConfig::default()
+    };
+    let manager = real(config);
+    let target = Target::unix(&path).unwrap();
+    let _queued = manager.connect(target.clone()).await.unwrap();
+    let error = manager.connect(target.clone()).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ConnectError::Timeout {
+                phase: Phase::Connect,
+                ..
+            }
+        ),
+        "{error}"
+    );
+
+    let mut waiting = Box::pin(manager.connect(target));
+    assert!(poll_once(waiting.as_mut()).is_pending());
+    listener.accept().unwrap();
+    waiting.await.unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -205,3 +205,52 @@ async fn a_connection_dropped_while_it_waits_gives_everything_back() {
     drop(first);
     assert_eq!(manager.stats().pending_operations, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_read_whose_answer_came_while_it_was_in_line_is_not_failed_for_the_limit() {
+    let manager = paused(AsyncIoConfig {
+        max_pending_operations: 1,
+        ..config()
+    });
+    let (mut first, _theirs) = pair(&manager, 8).await;
+    let (mut second, mut other) = pair(&manager, 8).await;
+    first.set_read_timeout(None);
+    let mut buf = [0; 1];
+    let mut holder = Box::pin(first.read(&mut buf));
+    assert!(poll_once(holder.as_mut()).is_pending());
+    let answer = async {
+        tokio::time::sleep(SECOND).await;
+        other.write_all(b"x").await.unwrap();
+    };
+    let mut buf = [0; 1];
+    let (read, ()) = tokio::join!(second.read(&mut buf), answer);
+    assert_eq!(read.unwrap(), 1);
+    assert!(manager.stats().failures.iter().next().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_line_for_connections_has_an_end() {
+    let manager = paused(AsyncIoConfig {
+        max_waiting_connects: 2,
+        ..config()
+    });
+    let _first = pair(&manager, 8).await;
+    let _second = pair(&manager, 8).await;
+    let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(manager.connect("127.0.0.1:9"))).collect();
+    for connect in &mut waiting {
+        assert!(poll_once(connect.as_mut()).is_pending());
+    }
+    let error = manager.connect("127.0.0.1:9").await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ConnectError::Limit {
+                limit: Limit::WaitingConnects,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    drop(waiting.pop());
+    assert!(poll_once(Box::pin(manager.connect("127.0.0.1:9")).as_mut()).is_pending());
+}

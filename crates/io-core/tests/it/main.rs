@@ -15,6 +15,7 @@ mod examples;
 mod limits;
 mod peers;
 mod statistics;
+mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 

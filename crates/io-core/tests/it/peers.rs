@@ -6,6 +6,7 @@ use std::time::Duration;
 use evenkeel_io_core::{AsyncIoConfig, ConnectError, IoError, Liveness};
 use evenkeel_stats::{FailureKind, Phase};
 use evenkeel_testkit::{Backend, Behaviour, BlackHole, Refusing};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::real;
 
@@ -174,4 +175,54 @@ async fn a_peer_that_hung_up_is_noticed_without_a_round_trip() {
     let mut buf = [0; 7];
     connection.read_exact(&mut buf).await.unwrap();
     assert_eq!(&buf, b"unasked", "looking took no byte");
+}
+
+#[tokio::test]
+async fn the_peers_half_closed_leaves_ours_to_write_and_the_other_way_round() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let manager = real(config());
+    let connecting = manager.connect(listener.local_addr().unwrap());
+    let (connection, accepted) = tokio::join!(connecting, listener.accept());
+    let (mut connection, (mut peer, _)) = (connection.unwrap(), accepted.unwrap());
+
+    peer.shutdown().await.unwrap();
+    assert_eq!(connection.read(&mut [0; 1]).await.unwrap(), 0);
+    connection.write_all(b"still").await.unwrap();
+    let mut buf = [0; 5];
+    peer.read_exact(&mut buf).await.unwrap();
+    assert_eq!(&buf, b"still");
+
+    let connecting = manager.connect(listener.local_addr().unwrap());
+    let (connection, accepted) = tokio::join!(connecting, listener.accept());
+    let (mut connection, (mut peer, _)) = (connection.unwrap(), accepted.unwrap());
+    connection.shutdown().await.unwrap();
+    assert_eq!(peer.read(&mut [0; 1]).await.unwrap(), 0);
+    peer.write_all(b"more").await.unwrap();
+    let mut buf = [0; 4];
+    connection.read_exact(&mut buf).await.unwrap();
+    assert_eq!(&buf, b"more");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn connects_cancelled_in_mid_flight_leave_no_descriptor_open() {
+    fn descriptors_to(addr: std::net::SocketAddr) -> usize {
+        // The kernel's own table: a socket that is trying (state 02) to reach that port.
+        let port = format!(":{:04X}", addr.port());
+        let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+        let trying = |line: &&str| {
+            let mut fields = line.split_whitespace().skip(2);
+            fields.next().is_some_and(|remote| remote.ends_with(&port)) && fields.next() == Some("02")
+        };
+        table.lines().filter(trying).count()
+    }
+    let hole = BlackHole::start().await.unwrap();
+    let manager = real(config());
+    let mut dials: Vec<_> = (0..50).map(|_| Box::pin(manager.connect(hole.addr()))).collect();
+    for dial in &mut dials {
+        assert!(super::poll_once(dial.as_mut()).is_pending());
+    }
+    assert_eq!(descriptors_to(hole.addr()), 50);
+    drop(dials);
+    assert_eq!(descriptors_to(hole.addr()), 0);
 }

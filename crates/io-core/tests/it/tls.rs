@@ -280,3 +280,60 @@ fn a_config_that_makes_no_sense_names_its_field() {
         assert!(error.to_string().starts_with(field), "{field}: {error}");
     }
 }
+
+/// A server that says `answer` and, if told so, that it is done, all in one flight; then hangs.
+async fn one_flight(authority: &Authority, answer: &'static [u8], done: bool) -> u16 {
+    let (certificate, key) = authority.issue("localhost");
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(stream).await.unwrap();
+        stream.write_all(answer).await.unwrap();
+        if done {
+            stream.get_mut().1.send_close_notify();
+        }
+        stream.flush().await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    port
+}
+
+#[tokio::test]
+async fn what_tls_has_taken_in_and_nobody_read_is_not_quiet() {
+    let authority = Authority::new();
+    let port = one_flight(&authority, b"answer+leftover", false).await;
+    let mut connection = manager(&trusting(&authority))
+        .connect(("localhost", port))
+        .await
+        .unwrap();
+    connection.read_exact(&mut [0; 6]).await.unwrap();
+    assert_eq!(connection.liveness(), Liveness::DataWaiting);
+    let mut rest = [0; 9];
+    connection.read_exact(&mut rest).await.unwrap();
+    assert_eq!(&rest, b"+leftover", "looking took no byte");
+}
+
+#[tokio::test]
+async fn a_goodbye_that_tls_has_taken_in_with_the_answer_is_not_quiet() {
+    let authority = Authority::new();
+    let port = one_flight(&authority, b"answer", true).await;
+    let mut connection = manager(&trusting(&authority))
+        .connect(("localhost", port))
+        .await
+        .unwrap();
+    connection.read_exact(&mut [0; 6]).await.unwrap();
+    // The goodbye may be a packet of its own.
+    while connection.liveness() == Liveness::Quiet {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(connection.liveness(), Liveness::Closed);
+}
