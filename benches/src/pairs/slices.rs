@@ -16,11 +16,11 @@ use crate::exchange::{Buffers, Exchange, MESSAGE};
 pub(super) const READY: usize = 16;
 
 /// Nanoseconds per pair, when the pairs are done.
-pub type Timing<'a> = Pin<Box<dyn Future<Output = Result<f64, Error>> + 'a>>;
+pub type Timing<'a> = Pin<Box<dyn Future<Output = Result<f64, Error>> + Send + 'a>>;
 
 /// A contender on its open connection. The table is gone through once per call: the work inside is compiled
 /// for each contender by itself.
-pub trait Pairs {
+pub trait Pairs: Send {
     /// Does at least that many pairs.
     fn run(&mut self, pairs: usize) -> Timing<'_>;
 }

@@ -38,17 +38,22 @@ pub(super) fn run(task: &Task) -> Result<Report, Error> {
         .enable_all()
         .build()
         .map_err(Error::io("cannot start the runtime"))?;
-    let mut samples: BTreeMap<String, Metrics> = BTreeMap::new();
-    runtime.block_on(async {
+    let owned: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    // In a task, where connections are used; the future of block_on has a waker that costs more.
+    let work = runtime.spawn(async move {
+        let mut samples: BTreeMap<String, Metrics> = BTreeMap::new();
         for (case, kind, pairs) in cases {
             let mut contenders = Contenders::new();
-            for &name in &names {
-                contenders.push((name.to_owned(), pairs::open(name, kind).await?));
+            for name in &owned {
+                contenders.push((name.clone(), pairs::open(name, kind).await?));
             }
             measure(case, contenders, slices, pairs, &mut samples).await?;
         }
-        Ok::<_, Error>(())
-    })?;
+        Ok::<_, Error>(samples)
+    });
+    let mut samples = runtime
+        .block_on(work)
+        .map_err(|error| Error::io("the work panicked")(std::io::Error::other(error)))??;
     samples.retain(|name, _| task.contender.split(',').any(|asked| asked == name));
     Ok(Report {
         samples,

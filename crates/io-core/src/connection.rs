@@ -57,10 +57,10 @@ impl<S> AsyncConnection<S> {
         &self.session.entry.peer
     }
 
-    /// Our own address, where the transport has one.
+    /// Our own address, where the transport has one. Asks the system.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.session.entry.local
+        self.session.entry.socket.local_addr()
     }
 
     /// What the registry knows of it now.

@@ -44,7 +44,9 @@ impl Shared {
         target.check()?;
         let started = self.clock.now();
         let mut journey = Journey::new();
-        let result = self.bounded(&target, self.travel(&target, &mut journey)).await;
+        // Boxed: whoever holds a connection for long should not carry the room of connecting with it.
+        let travel = Box::pin(self.travel(&target, &mut journey));
+        let result = self.bounded(&target, travel).await;
         let result = result.unwrap_or_else(|| Err(self.ran_out(&target, &mut journey)));
         self.tell(&target, started, &result);
         result
@@ -58,15 +60,11 @@ impl Shared {
         let started = self.clock.now();
         let mut journey = Journey::new();
         let entering = async {
-            Ok(self
-                .limits
-                .enter(&peer, |limit| journey.stage = Stage::Queue(limit))
-                .await)
+            let at = |limit| journey.stage = Stage::Queue(limit);
+            Ok(self.limits.enter(&peer, at).await)
         };
         let result = match self.bounded(&peer, entering).await {
-            Some(Ok(places)) => {
-                self.register(stream, SocketHandle::Foreign, &peer, peer.clone(), None, places)
-            }
+            Some(Ok(places)) => self.register(stream, SocketHandle::Foreign, &peer, peer.clone(), places),
             Some(Err(error)) => Err(error),
             None => Err(self.ran_out(&peer, &mut journey)),
         };
@@ -104,7 +102,7 @@ impl Shared {
 
         journey.stage = Stage::Dial;
         let (socket, peer) = self.dial(target, &mut journey.progress).await?;
-        let (handle, local) = (socket.handle(), socket.local_addr());
+        let handle = socket.handle();
 
         #[cfg(feature = "tls")]
         let transport = match &self.tls {
@@ -126,7 +124,7 @@ impl Shared {
         let transport = Transport::plain(socket);
 
         drop(pending);
-        self.register(transport, handle, target, peer, local, places)
+        self.register(transport, handle, target, peer, places)
     }
 
     async fn dial(&self, target: &Target, progress: &mut Progress) -> Result<(Socket, Target), ConnectError> {
@@ -202,14 +200,12 @@ impl Shared {
         socket: SocketHandle,
         target: &Target,
         peer: Target,
-        local: Option<std::net::SocketAddr>,
         places: Places,
     ) -> Result<AsyncConnection<S>, ConnectError> {
         let now = self.clock.coarse();
         let entry = self.registry.insert(NewEntry {
             target: target.clone(),
             peer,
-            local,
             socket,
             now,
         });

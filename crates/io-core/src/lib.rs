@@ -104,3 +104,8 @@ pub use target::{Target, TargetError};
 #[cfg(feature = "tls")]
 pub use tls::{ClientAuth, Pem, TlsClient, TlsConfig, TlsError, TlsRoots};
 pub use transport::Transport;
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

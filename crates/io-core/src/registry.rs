@@ -74,7 +74,6 @@ pub(crate) struct Entry {
     pub(crate) id: ConnectionId,
     pub(crate) target: Target,
     pub(crate) peer: Target,
-    pub(crate) local: Option<SocketAddr>,
     pub(crate) opened: Timestamp,
     pub(crate) last_used: AtomicU64,
     pub(crate) bytes_read: LocalCounter,
@@ -83,7 +82,7 @@ pub(crate) struct Entry {
     pub(crate) writes: LocalCounter,
     /// Zero while open, else one more than the reason's place among the reasons.
     closing: AtomicU8,
-    socket: SocketHandle,
+    pub(crate) socket: SocketHandle,
     /// Who waits to read, and who to write.
     pub(crate) reader: Waiter,
     pub(crate) writer: Waiter,
@@ -152,7 +151,7 @@ impl Entry {
             id: self.id,
             target: self.target.clone(),
             peer: self.peer.clone(),
-            local: self.local,
+            local: self.socket.local_addr(),
             age: now.since(self.opened),
             idle: now.since(self.idle_since()),
             traffic: self.traffic(),
@@ -179,7 +178,6 @@ pub(crate) struct Registry {
 pub(crate) struct NewEntry {
     pub(crate) target: Target,
     pub(crate) peer: Target,
-    pub(crate) local: Option<SocketAddr>,
     pub(crate) socket: SocketHandle,
     pub(crate) now: Timestamp,
 }
@@ -190,7 +188,6 @@ impl Registry {
             id: ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed)),
             target: new.target,
             peer: new.peer,
-            local: new.local,
             opened: new.now,
             last_used: AtomicU64::new(new.now.as_nanos()),
             bytes_read: LocalCounter::new(),

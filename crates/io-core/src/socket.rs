@@ -35,6 +35,16 @@ pub(crate) enum SocketHandle {
 }
 
 impl SocketHandle {
+    /// Asked for when somebody wants to know it, since asking is a system call.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.upgrade()?.local_addr().ok(),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+            Self::Foreign => None,
+        }
+    }
+
     /// Ends both directions at once: the peer sees the end, our own pending operations wake.
     pub(crate) fn shut_down(&self) {
         // An error means that the peer was faster.
@@ -89,14 +99,6 @@ impl Socket {
             Self::Tcp(stream) => SocketHandle::Tcp(Arc::downgrade(stream)),
             #[cfg(unix)]
             Self::Unix(stream) => SocketHandle::Unix(Arc::downgrade(stream)),
-        }
-    }
-
-    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.local_addr().ok(),
-            #[cfg(unix)]
-            Self::Unix(_) => None,
         }
     }
 

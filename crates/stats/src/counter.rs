@@ -60,7 +60,7 @@ impl fmt::Debug for Counter {
 
 /// A count that one thread at a time raises and any number read.
 ///
-/// Raising it is a plain load and store: no locked instruction, about 0.3 ns. In return **two threads
+/// Raising it is a plain load and store: no locked instruction, less than a nanosecond. In return **two threads
 /// that raise it at the same moment lose counts** (never more than they add; no undefined behaviour).
 /// It fits where exclusive access is a fact already: methods that take `&mut self`, or one task that
 /// owns a connection.

@@ -134,3 +134,7 @@ pub use timestamp::Timestamp;
 pub use tokio_clock::TokioClock;
 pub use trend::Trend;
 pub use window::WindowCounter;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -93,10 +93,18 @@ impl HistogramSnapshot {
         let exact = percent * self.count as f64 / 100.0;
         let rank = ((exact * (1.0 - 2.0 * f64::EPSILON)).ceil() as u64).clamp(1, self.count);
         let mut seen = 0_u64;
-        for (index, count) in self.occupied() {
-            seen = seen.saturating_add(count);
-            if seen >= rank {
-                return Some(Duration::from_nanos(self.upper(index)));
+        for (first, counts) in self.blocks() {
+            let here = sum(counts);
+            // Whole blocks first: they are added up many buckets at a time.
+            if seen.saturating_add(here) < rank {
+                seen += here;
+                continue;
+            }
+            for (offset, count) in counts.iter().enumerate() {
+                seen = seen.saturating_add(*count);
+                if seen >= rank {
+                    return Some(Duration::from_nanos(self.upper(first + offset)));
+                }
             }
         }
         self.max()
@@ -185,8 +193,7 @@ impl HistogramSnapshot {
     /// that was under way may show in a bucket and not yet in an extreme, or the other way round.
     fn settle(&mut self) {
         let counts = self.buckets.as_slice();
-        // Wrapping, so that it is done many at a time; 2^64 records take 580 years at one a nanosecond.
-        self.count = counts.iter().fold(0, |sum: u64, count| sum.wrapping_add(*count));
+        self.count = sum(counts);
         let occupied = |count: &u64| *count > 0;
         let lowest = self
             .blocks()
@@ -260,6 +267,11 @@ impl HistogramSnapshot {
     pub(crate) const fn extremes(&self) -> (u64, u64) {
         (self.min, self.max)
     }
+}
+
+/// Wrapping, so that it is done many at a time; 2^64 records take 580 years at one a nanosecond.
+fn sum(counts: &[u64]) -> u64 {
+    counts.iter().fold(0, |sum, count| sum.wrapping_add(*count))
 }
 
 /// Whether any bucket holds something. Not the first that does: this way many are looked at at once.

@@ -61,7 +61,7 @@ pub struct WindowCounter {
 }
 
 impl WindowCounter {
-    /// The most slots a window may have: a total reads each, and 1024 take a quarter of a microsecond.
+    /// The most slots a window may have: a total reads each of them.
     pub const MAX_SLOTS: usize = 1024;
 
     /// A window of `window`, cut into `slots` equal slots. A slot is a whole number of nanoseconds, so

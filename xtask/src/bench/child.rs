@@ -146,12 +146,13 @@ impl Child {
     /// Tells the whole group to end, or makes it.
     #[cfg(unix)]
     fn signal(&mut self, force: bool) {
-        use rustix::process::{Pid, Signal, kill_process_group};
+        use nix::sys::signal::{Signal, killpg};
+        use nix::unistd::Pid;
 
-        let signal = if force { Signal::KILL } else { Signal::TERM };
-        if let Some(group) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
+        let signal = if force { Signal::SIGKILL } else { Signal::SIGTERM };
+        if let Ok(group) = i32::try_from(self.process.id()) {
             // Nobody left in the group is what we want.
-            let _ = kill_process_group(group, signal);
+            let _ = killpg(Pid::from_raw(group), signal);
         }
     }
 
