@@ -49,7 +49,7 @@ impl LeastConnectionsConfig {
 /// Ties are broken at random, so an idle fleet shares evenly. Counts are exact and survive rebuilds,
 /// because they live in the load cells.
 ///
-/// - Cost: O(`sample`), 3 to 5 ns for each member looked at while its cell is in the cache.
+/// - Cost: O(`sample`), 5 to 10 ns for each member looked at while its cell is in the cache.
 #[derive(Clone, Debug, Default)]
 pub struct LeastConnections {
     config: LeastConnectionsConfig,

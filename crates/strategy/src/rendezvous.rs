@@ -16,7 +16,7 @@ use crate::{BuildContext, BuildError, MemberSet, PickContext, PickError, Picker,
 /// speed. Not for many: a pick looks at every member.
 ///
 /// - Without a routing hash in the context the random word takes its place.
-/// - Cost: O(n), about 2 ns a member with equal weights, 10 ns with unequal ones. No table, no build.
+/// - Cost: O(n), about 3 ns a member with equal weights, 10 ns with unequal ones. No table, no build.
 /// - Source: Thaler, Ravishankar, "Using name-based mappings to increase hit rates", 1998; weights by
 ///   -w / ln(h) (Schindler, Tomforde, SNIA SDC 2016).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
