@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::Timestamp;
 use crate::timestamp::saturating_nanos;
+use crate::{CoarseClock, Timestamp};
 
 /// A monotonic clock.
 ///
@@ -54,13 +54,12 @@ impl<C: Clock + ?Sized> Clock for &C {
 /// A call costs about 10 ns where `std::time::Instant::now` costs 23. The first clock of a process
 /// calibrates the counter, which takes up to 200 ms, usually 10; later ones are free, and all of them
 /// share one origin. Its coarse time is that of
-/// [`CoarseClock`](crate::CoarseClock).
+/// [`CoarseClock`].
 #[derive(Clone, Debug)]
 pub struct RealClock {
     source: quanta::Clock,
     origin: u64,
-    #[cfg(target_os = "linux")]
-    coarse_origin: Timestamp,
+    coarse: CoarseClock,
 }
 
 impl RealClock {
@@ -74,8 +73,7 @@ impl RealClock {
                 Self {
                     origin: source.raw(),
                     source,
-                    #[cfg(target_os = "linux")]
-                    coarse_origin: crate::CoarseClock::new().now(),
+                    coarse: CoarseClock::starting_now(),
                 }
             })
             .clone()
@@ -94,11 +92,9 @@ impl Clock for RealClock {
         Timestamp::from_nanos(self.source.delta_as_nanos(self.origin, self.source.raw()))
     }
 
-    #[cfg(target_os = "linux")]
     #[inline]
     fn coarse(&self) -> Timestamp {
-        let now = crate::CoarseClock::new().now();
-        Timestamp::from_nanos(now.nanos_since(self.coarse_origin))
+        self.coarse.now()
     }
 }
 
@@ -154,12 +150,11 @@ impl Clock for ManualClock {
 mod tests {
     use super::*;
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn the_coarse_time_has_the_origin_of_the_fine_one() {
         let clock = RealClock::new();
-        // Far more than a delayed tick, far less than what lies between the start of the machine,
-        // which is the coarse source's own origin, and that of a process on it.
+        // Far more than a delayed tick, far less than the age of the machine, which an origin that was
+        // forgotten would give.
         let slack = Duration::from_secs(5);
         let before = clock.now();
         let coarse = clock.coarse();
