@@ -52,7 +52,8 @@ pub enum Target {
 }
 
 impl Target {
-    /// A host name and a port. A `name` that is an IP address gives [`Target::Addr`].
+    /// A host name and a port. A `name` that is an IP address, an IPv6 one with or without the brackets
+    /// it has in a URI, gives [`Target::Addr`].
     ///
     /// Names follow the rules of RFC 1123 section 2.1: at most 253 bytes, labels of at most 63 letters,
     /// digits and inner hyphens. Underscores are allowed too, since service names use them. A name whose

@@ -1,6 +1,6 @@
 //! The rules of a target as text.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,6 +59,11 @@ pub(super) fn host(name: &str, port: u16) -> Result<Target, TargetError> {
         return Err(TargetError::PortZero {
             host: name.to_owned(),
         });
+    }
+    // A URI's host keeps the brackets of an IPv6 address.
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if let Some(Ok(ip)) = bare.map(str::parse::<Ipv6Addr>) {
+        return Ok(Target::Addr(SocketAddr::new(ip.into(), port)));
     }
     if let Ok(ip) = name.parse::<IpAddr>() {
         return Ok(Target::Addr(SocketAddr::new(ip, port)));

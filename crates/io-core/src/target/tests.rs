@@ -242,3 +242,10 @@ proptest! {
         let _ = Target::unix(&name);
     }
 }
+
+#[test]
+fn the_host_of_a_uri_may_keep_its_brackets() {
+    let target = Target::host("[::1]", 80).unwrap();
+    assert_eq!(target.as_addr(), Some((Ipv6Addr::LOCALHOST, 80).into()));
+    assert!(Target::host("[localhost]", 80).is_err());
+}
