@@ -1,0 +1,12 @@
+//! The judges and limits from outside, each test named by the hazard it guards against.
+#![cfg(not(evenkeel_loom))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod breaker;
+mod breaker_model;
+mod breaker_simulation;
+mod random;
