@@ -332,7 +332,7 @@ impl CircuitBreaker {
             // Whoever changes it meanwhile is counted as having come after.
             let _ = self
                 .run
-                .compare_exchange(run, none, Ordering::Relaxed, Ordering::Relaxed);
+                .compare_exchange(run, none, Ordering::AcqRel, Ordering::Relaxed);
         }
     }
 
@@ -366,10 +366,7 @@ impl CircuitBreaker {
     fn lengthen_run(&self, token: Token) -> bool {
         let none = run_of(token);
         let longer = |run: u64| (run & !RUN_MASK == none && run & RUN_MASK < RUN_MASK).then_some(run + 1);
-        match self
-            .run
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, longer)
-        {
+        match self.run.fetch_update(Ordering::AcqRel, Ordering::Relaxed, longer) {
             Ok(before) => (before & RUN_MASK) + 1 >= u64::from(self.config.circuit_breaker_threshold),
             Err(_) => false,
         }
@@ -385,7 +382,8 @@ impl CircuitBreaker {
         }
         let word = word_of(machine.state, machine.era);
         if machine.state == CircuitState::Closed {
-            self.run.store(run_of(Token(word)), Ordering::Relaxed);
+            // A swap, not a store: nobody's late failure can come after it unseen.
+            self.run.swap(run_of(Token(word)), Ordering::AcqRel);
             if let Some(window) = &self.window {
                 window.clear();
             }
