@@ -52,7 +52,7 @@ impl Verdict {
 /// It does no I/O, starts no task and reads no clock; the time comes with each call. All timestamps
 /// must come from one clock. Any number of threads may call it at once.
 ///
-/// [`CircuitBreaker`](crate::CircuitBreaker) is one.
+/// [`CircuitBreaker`](crate::CircuitBreaker) and [`OutlierMember`](crate::OutlierMember) are detectors.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use evenkeel_stats::WindowCounter;
 use thiserror::Error;
 
 /// A configuration that makes no sense, found when it is built.
@@ -38,12 +39,16 @@ impl Check {
         if ok {
             return Ok(());
         }
-        Err(ConfigError::OutOfRange {
+        Err(self.out_of_range(field, value, expected))
+    }
+
+    fn out_of_range(self, field: &'static str, value: impl ToString, expected: &'static str) -> ConfigError {
+        ConfigError::OutOfRange {
             config: self.0,
             field,
             value: value.to_string(),
             expected,
-        })
+        }
     }
 
     /// An error unless `value` is above zero.
@@ -55,6 +60,28 @@ impl Check {
     pub(crate) fn at_least_one(self, field: &'static str, value: impl Into<u64>) -> Result<(), ConfigError> {
         let value = value.into();
         self.that(value >= 1, field, value, "at least 1")
+    }
+
+    /// An error unless `value` is at least `least`.
+    pub(crate) fn at_least(
+        self,
+        field: &'static str,
+        value: Duration,
+        least: Duration,
+        expected: &'static str,
+    ) -> Result<(), ConfigError> {
+        self.that(value >= least, field, format!("{value:?}"), expected)
+    }
+
+    /// A window as long as `field` says.
+    pub(crate) fn window(
+        self,
+        field: &'static str,
+        value: Duration,
+        slots: usize,
+    ) -> Result<WindowCounter, ConfigError> {
+        let expected = "at least a nanosecond to each slot";
+        WindowCounter::new(value, slots).map_err(|_| self.out_of_range(field, format!("{value:?}"), expected))
     }
 
     /// An error unless `value` is a share: 0 to 1. Not a number is none.

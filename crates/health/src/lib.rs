@@ -8,6 +8,11 @@
 //! | question | type |
 //! |---|---|
 //! | does this backend still answer? | [`CircuitBreaker`], around futures [`TimedBreaker`] |
+//! | does it do worse than its group? | [`OutlierDetector`] |
+//! | how long until the next attempt? | [`Backoff`] |
+//! | may there be one? | [`RetryBudget`] |
+//! | would it be refused anyhow? | [`Throttle`] |
+//! | how many at a time? | [`ConcurrencyLimit`] |
 //!
 //! [`Detector`] is what a balancer sees of the judges, and what a judge of one's own implements.
 //!
@@ -45,19 +50,31 @@
 //! - **trip**, **open**: to stop letting requests through; **closed** is the good state.
 //! - **trial**: the few requests that decide whether an open breaker closes; **permit**: the leave to
 //!   send one.
+//! - **jitter**: randomness in a wait, so that clients that failed together do not come back together.
+//! - **budget**: how much more than its requests a client may send in retries and hedges.
 
+mod backoff;
 mod circuit_breaker;
+mod concurrency_limit;
 mod detector;
 mod error;
+mod outlier;
 mod random;
+mod retry_budget;
 mod sync;
+mod throttle;
 
+pub use backoff::{Backoff, BackoffConfig, Jitter};
 pub use circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerStats, CircuitReason, CircuitState, Permit,
     TimedBreaker,
 };
+pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyLimitConfig};
 pub use detector::{Detector, Observation, Verdict};
 pub use error::{CallError, ConfigError, Rejected};
+pub use outlier::{Ejection, OutlierConfig, OutlierDetector, OutlierMember, OutlierReason};
+pub use retry_budget::{RetryBudget, RetryBudgetConfig};
+pub use throttle::{Throttle, ThrottleConfig};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

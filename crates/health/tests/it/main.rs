@@ -6,7 +6,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod backoff;
 mod breaker;
 mod breaker_model;
 mod breaker_simulation;
+mod concurrency_limit;
+mod outlier;
 mod random;
+mod retry_budget;
+mod throttle;
