@@ -8,6 +8,7 @@
 //! | question | type |
 //! |---|---|
 //! | does this backend still answer? | [`CircuitBreaker`], around futures [`TimedBreaker`] |
+//! | when to check it, and what do the checks say? | [`CheckSchedule`] |
 //! | does it do worse than its group? | [`OutlierDetector`] |
 //! | how long until the next attempt? | [`Backoff`] |
 //! | may there be one? | [`RetryBudget`] |
@@ -54,6 +55,7 @@
 //! - **budget**: how much more than its requests a client may send in retries and hedges.
 
 mod backoff;
+mod check_schedule;
 mod circuit_breaker;
 mod concurrency_limit;
 mod detector;
@@ -65,6 +67,7 @@ mod sync;
 mod throttle;
 
 pub use backoff::{Backoff, BackoffConfig, Jitter};
+pub use check_schedule::{CheckConfig, CheckSchedule};
 pub use circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerStats, CircuitReason, CircuitState, Permit,
     TimedBreaker,

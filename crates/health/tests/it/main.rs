@@ -10,7 +10,10 @@ mod backoff;
 mod breaker;
 mod breaker_model;
 mod breaker_simulation;
+mod check_schedule;
 mod concurrency_limit;
+#[cfg(feature = "serde")]
+mod configs;
 mod outlier;
 mod random;
 mod retry_budget;
