@@ -11,6 +11,8 @@ mod breaker;
 mod breaker_model;
 mod breaker_simulation;
 mod check_schedule;
+#[cfg(feature = "checker")]
+mod checker;
 mod concurrency_limit;
 #[cfg(feature = "serde")]
 mod configs;
