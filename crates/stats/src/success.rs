@@ -48,6 +48,12 @@ impl SuccessWindow {
         counter.add(1, now);
     }
 
+    /// Forgets everything, for a judge that begins anew.
+    pub fn clear(&self) {
+        self.successes.clear();
+        self.failures.clear();
+    }
+
     /// The share of successes, 0 to 1; `None` if nothing happened within the window.
     ///
     /// The two counts are read one after the other; what is recorded in between may be in one only.

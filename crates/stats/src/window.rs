@@ -130,6 +130,14 @@ impl WindowCounter {
         }
     }
 
+    /// Forgets everything. What another thread is adding meanwhile may be kept or forgotten.
+    pub fn clear(&self) {
+        for slot in &self.slots {
+            slot.store(0, Ordering::Relaxed);
+        }
+        self.started.store(u64::MAX, Ordering::Relaxed);
+    }
+
     /// How many there were in the window that ends `now`, the slot under way included.
     #[must_use]
     pub fn total(&self, now: Timestamp) -> u64 {

@@ -156,6 +156,18 @@ fn an_idle_time_of_many_windows_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_cleared_window_holds_nothing_and_covers_what_comes_after() {
+    let window = ten_seconds();
+    window.add(5, at(3_000_000_000));
+    window.add(5, at(8_000_000_000));
+    window.clear();
+    assert_eq!(window.total(at(8_000_000_000)), 0);
+    window.add(2, at(8_500_000_000));
+    assert_eq!(window.total(at(9_000_000_000)), 2);
+    assert_eq!(window.covered(at(10_000_000_000)), Duration::from_secs(2));
+}
+
+#[test]
 fn a_clock_that_starts_anywhere_loses_no_first_count() {
     for round in [0, 1, (1 << 24) - 1, 1 << 24, (1 << 24) - (1 << 11), (1 << 23) + 5] {
         let counter = ten_seconds();

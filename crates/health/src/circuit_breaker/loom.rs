@@ -1,0 +1,128 @@
+//! Every interleaving of few threads at a breaker. The window is off: its own models are in stats.
+
+use std::time::Duration;
+
+use ::loom::sync::Arc;
+use ::loom::{model, thread};
+
+use super::*;
+
+fn at(nanos: u64) -> Timestamp {
+    Timestamp::from_nanos(nanos)
+}
+
+fn breaker(threshold: u32, trial_permits: u32) -> Arc<CircuitBreaker> {
+    let config = CircuitBreakerConfig {
+        circuit_breaker_threshold: threshold,
+        circuit_breaker_timeout: Duration::from_nanos(10),
+        max_timeout: Duration::from_nanos(10),
+        jitter: 0.0,
+        min_success_rate: 0.0,
+        trial_permits,
+        ..CircuitBreakerConfig::default()
+    };
+    Arc::new(CircuitBreaker::with_seed(config, 1).unwrap())
+}
+
+fn open_at_zero(breaker: &CircuitBreaker) {
+    breaker.permit(at(0)).unwrap().finish(Outcome::Failure, at(0));
+    assert_eq!(breaker.state(), CircuitState::Open);
+}
+
+#[test]
+fn loom_two_who_ask_when_the_time_is_over_share_one_permit() {
+    model(|| {
+        let breaker = breaker(1, 1);
+        open_at_zero(&breaker);
+        let other = {
+            let breaker = breaker.clone();
+            thread::spawn(move || breaker.acquire(at(10)).is_ok())
+        };
+        let mine = breaker.acquire(at(10)).is_ok();
+        assert!(mine ^ other.join().unwrap(), "exactly one goes");
+    });
+}
+
+#[test]
+fn loom_a_permit_dropped_while_another_asks_is_not_lost() {
+    model(|| {
+        let breaker = breaker(1, 1);
+        open_at_zero(&breaker);
+        let trial = breaker.permit(at(10)).unwrap();
+        let other = {
+            let breaker = breaker.clone();
+            thread::spawn(move || breaker.permit(at(10)).map(drop).is_ok())
+        };
+        drop(trial);
+        let _ = other.join().unwrap();
+        assert!(breaker.permit(at(10)).is_ok());
+    });
+}
+
+#[test]
+fn loom_failures_on_two_threads_trip_once() {
+    model(|| {
+        let breaker = breaker(2, 1);
+        let tokens = [(); 2].map(|()| breaker.acquire(at(0)).unwrap());
+        let other = {
+            let breaker = breaker.clone();
+            thread::spawn(move || breaker.settle(tokens[0], Outcome::Failure, at(0)))
+        };
+        breaker.settle(tokens[1], Outcome::Failure, at(0));
+        other.join().unwrap();
+        let stats = breaker.stats();
+        assert_eq!((stats.state, stats.opened), (CircuitState::Open, 1));
+    });
+}
+
+#[test]
+fn loom_a_failure_of_an_earlier_closing_never_trips_the_next() {
+    model(|| {
+        let breaker = breaker(1, 1);
+        let late = breaker.acquire(at(0)).unwrap();
+        let other = {
+            let breaker = breaker.clone();
+            thread::spawn(move || breaker.settle(late, Outcome::Failure, at(0)))
+        };
+        breaker.reset(at(1));
+        other.join().unwrap();
+        // It tripped before the reset or not at all; in either case the reset is what holds.
+        assert_eq!(breaker.state(), CircuitState::Closed);
+        assert_eq!(breaker.run.load(Ordering::Relaxed) & RUN_MASK, 0);
+    });
+}
+
+#[test]
+fn loom_a_success_ends_no_run_that_began_after_it() {
+    model(|| {
+        let breaker = breaker(2, 1);
+        let late = breaker.acquire(at(0)).unwrap();
+        breaker.settle(breaker.acquire(at(0)).unwrap(), Outcome::Failure, at(0));
+        let other = {
+            let breaker = breaker.clone();
+            thread::spawn(move || breaker.settle(late, Outcome::Success, at(0)))
+        };
+        breaker.reset(at(1));
+        breaker.settle(breaker.acquire(at(1)).unwrap(), Outcome::Failure, at(1));
+        other.join().unwrap();
+        assert_eq!(breaker.run.load(Ordering::Relaxed) & RUN_MASK, 1);
+    });
+}
+
+#[test]
+fn loom_who_is_let_through_sees_when_the_trial_began() {
+    model(|| {
+        let breaker = breaker(1, 1);
+        let other = {
+            let breaker = breaker.clone();
+            thread::spawn(move || open_at_zero(&breaker))
+        };
+        if breaker.state() == CircuitState::Open {
+            assert!(
+                breaker.acquire(at(9)).is_err(),
+                "the end was published with the state"
+            );
+        }
+        other.join().unwrap();
+    });
+}
