@@ -141,15 +141,18 @@ impl<S: Strategy> DynamicWeights<S> {
 
     /// Successes per second of busy time, errors punished; `None` without a request.
     fn rate(&self, before: LoadTotals, after: LoadTotals) -> Option<f64> {
-        let grown = |pick: fn(&LoadTotals) -> u64| pick(&after).wrapping_sub(pick(&before)) as f64;
-        let successes = grown(|totals| totals.successes);
-        let failures = grown(|totals| totals.failures);
+        // Totals only grow; less than before is another cell under the same name, of which nothing is
+        // known yet.
+        let grown =
+            |pick: fn(&LoadTotals) -> u64| pick(&after).checked_sub(pick(&before)).map(|grown| grown as f64);
+        let successes = grown(|totals| totals.successes)?;
+        let failures = grown(|totals| totals.failures)?;
         let requests = successes + failures;
         if requests == 0.0 {
             return None;
         }
         // A nanosecond at the least: answers can be quicker than the clock.
-        let busy = grown(|totals| totals.busy_nanos).max(1.0) / 1e9;
+        let busy = grown(|totals| totals.busy_nanos)?.max(1.0) / 1e9;
         Some(successes / (busy * (1.0 + self.config.error_penalty * failures / requests)))
     }
 
@@ -165,8 +168,7 @@ impl<S: Strategy> DynamicWeights<S> {
             return None;
         }
         let mean = sum / known.len() as f64;
-        let described: f64 = members.iter().map(|member| f64::from(member.weight())).sum();
-        let mean_described = described / members.len() as f64;
+        let mean_described = mean_described(members);
         let weights = members
             .iter()
             .zip(tracks)
@@ -252,6 +254,22 @@ struct DynamicWeightsPicker {
 impl Picker for DynamicWeightsPicker {
     fn pick(&self, context: &PickContext<'_>) -> Result<usize, PickError> {
         self.inner.pick(context)
+    }
+}
+
+/// The mean of the weights that members were described with, those that stand by left out; 1 if all do.
+fn mean_described(members: &[Member]) -> f64 {
+    let described = || {
+        members
+            .iter()
+            .map(Member::described_weight)
+            .filter(|&weight| weight > 0)
+    };
+    let count = described().count();
+    if count == 0 {
+        1.0
+    } else {
+        described().map(f64::from).sum::<f64>() / count as f64
     }
 }
 

@@ -82,7 +82,8 @@ impl Strategy for LeastConnections {
 /// As [`LeastConnections`], for backends that differ in size: 10 requests at weight 2 count as 5 at
 /// weight 1. Ties are broken by weight, so an idle fleet shares as the weights say. With fewer requests
 /// in flight than the weights sum to, light members get more than their share, for whoever is idle goes
-/// first.
+/// first. And no member gets more than the sample's part of all picks: of 1000 members and a sample of 32
+/// at most 3.2 %, whatever its weight.
 #[derive(Clone, Debug, Default)]
 pub struct WeightedLeastConnections {
     config: LeastConnectionsConfig,

@@ -42,7 +42,8 @@ impl Default for MaglevConfig {
 ///
 /// - Without a routing hash in the context the random word takes its place.
 /// - Cost: O(1), about 2 ns while the table is in the cache.
-/// - Build: O(m log m) for m entries, whatever the number of members.
+/// - Build: O(m log m) for m entries and weights alike; with weights far apart up to O(m) for each
+///   member, since all are asked in each round.
 /// - Source: Eisenbud et al., "Maglev: a fast and reliable software network load balancer", NSDI
 ///   2016. Weights: a member of half the greatest weight fills an entry at every other turn.
 #[derive(Clone, Debug, Default)]

@@ -162,6 +162,11 @@ impl Member {
             .unwrap_or(self.weight)
     }
 
+    /// The weight it was described with, whatever was set by hand since.
+    pub(crate) fn described_weight(&self) -> u32 {
+        self.weight
+    }
+
     /// Its zone, if it is in one.
     #[must_use]
     pub fn zone(&self) -> Option<&str> {

@@ -36,8 +36,10 @@ impl Default for RingHashConfig {
 
 /// A key goes to the member whose point on a ring of hashes comes next.
 ///
-/// When a member goes, only its keys move, and each to the next point's member; when one comes, it
-/// takes its share from all others. A key whose member is not ready goes on along the ring, to the
+/// With equal weights, when a member goes only its keys move, and each to the next point's member; when
+/// one comes, it takes its share from all others. With unequal weights the number of points follows a
+/// member's weight against the mean, so that a member of another weight moves some of the others' keys
+/// too. A key whose member is not ready goes on along the ring, to the
 /// same one each time.
 ///
 /// Take it when backends hold what belongs to a key (a cache, a session) and members come and go.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hash::{hash_id, hash_key};
-use crate::rendezvous::weighted_score;
+use crate::rendezvous::score;
 use crate::{
     BuildContext, BuildError, ConfigError, Member, MemberSet, PickContext, PickError, Picker, Strategy,
 };
@@ -82,13 +82,14 @@ impl<S: Strategy> Strategy for Subset<S> {
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Picker>, BuildError> {
         let all = MemberSet::new(context.members())?.by_weight();
         let client = hash_key(self.config.client.as_bytes());
-        let mut scored: Vec<(f64, u32)> = (0_u32..)
+        // Without regard to weights, which the inner strategy keeps to: counted here as well, a heavy
+        // member's share over all clients would grow as the square of its weight.
+        let mut scored: Vec<(u64, u32)> = (0_u32..)
             .zip(context.members())
-            .map(|(index, member)| (index, member, all.weight(index as usize)))
-            .filter(|&(_, _, weight)| weight > 0)
-            .map(|(index, member, weight)| (weighted_score(hash_id(member.id()), client, weight), index))
+            .filter(|&(index, _)| all.weight(index as usize) > 0)
+            .map(|(index, member)| (score(hash_id(member.id()), client), index))
             .collect();
-        scored.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        scored.sort_unstable();
         let mut indices: Vec<u32> = scored
             .iter()
             .take(self.config.size)
@@ -168,6 +169,32 @@ mod tests {
             .collect();
         let after = used("client-7", &rest);
         assert_eq!(before.intersection(&after).count(), 4);
+    }
+
+    #[test]
+    fn over_many_clients_a_weight_counts_once() {
+        use crate::WeightedRoundRobin;
+
+        // Half of weight 10, half of weight 1: the heavy half is due ten elevenths.
+        let weights: Vec<u32> = (0..40).map(|i| if i % 2 == 0 { 10 } else { 1 }).collect();
+        let members = members(&weights);
+        let mut heavy = 0;
+        let mut all = 0;
+        for client in 0..400 {
+            let config = SubsetConfig {
+                size: 12,
+                ..SubsetConfig::new(format!("client-{client}"))
+            };
+            let strategy = Subset::new(WeightedRoundRobin::default(), config).unwrap();
+            let picker = strategy.build(&BuildContext::new(&members)).unwrap();
+            for k in 0..200 {
+                all += 1;
+                heavy += usize::from(picker.pick(&context(k)).unwrap() % 2 == 0);
+            }
+        }
+        let share = f64::from(u32::try_from(heavy).unwrap()) / f64::from(all);
+        // A subset with few heavy members gives the light ones more: a little below the due.
+        assert!((0.87..0.93).contains(&share), "{share}");
     }
 
     #[test]

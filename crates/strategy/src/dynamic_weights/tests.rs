@@ -133,6 +133,26 @@ fn a_weight_set_by_hand_wins() {
 }
 
 #[test]
+fn a_weight_set_by_hand_counts_against_what_members_were_described_with_and_not_against_itself() {
+    let mut fleet = Fleet::new(&[1, 1]);
+    fleet.run(12, |_| success(10));
+    fleet.members[0].load().set_weight(Some(100));
+    fleet.rebuild();
+    let shares = fleet.shares();
+    assert!((98.5..99.5).contains(&shares[0]), "{shares:?}");
+}
+
+#[test]
+fn a_new_cell_under_an_old_name_is_unknown_and_not_infinitely_good() {
+    let mut fleet = Fleet::new(&[1, 1, 1]);
+    fleet.run(12, |_| success(10));
+    fleet.members[0] = Member::new(fleet.members[0].id().clone());
+    fleet.run(1, |index| if index == 0 { None } else { success(10) });
+    let shares = fleet.shares();
+    assert!(close(&shares, &[33.3, 33.3, 33.3]), "{shares:?}");
+}
+
+#[test]
 fn nonsense_in_the_config_is_named() {
     let refused = |config| {
         DynamicWeights::new(WeightedRoundRobin::default(), config)
