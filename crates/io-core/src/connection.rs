@@ -78,6 +78,17 @@ impl<S> AsyncConnection<S> {
         self.session.entry.closing().is_some()
     }
 
+    /// Whether every operation ran to its end and none is under way.
+    ///
+    /// `false` once an operation's future was dropped while it waited, its deadline passed, or it
+    /// failed; through the traits, also while one that was polled has not become ready. The stream may
+    /// then hold half a message, or an answer that belongs to nobody, so a pool should not give it to
+    /// another user.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.session.is_settled()
+    }
+
     /// The time-out of this connection's reads from now on; `None` waits for ever. An operation that
     /// waits already keeps the moment it started.
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
@@ -275,7 +286,7 @@ struct Abandon<'a, S> {
 
 impl<S> Drop for Abandon<'_, S> {
     fn drop(&mut self) {
-        self.connection.session.end(self.action);
+        self.connection.session.walk_away(self.action);
     }
 }
 

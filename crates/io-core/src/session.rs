@@ -35,6 +35,8 @@ pub(crate) struct Session {
     pub(crate) announced: bool,
     /// The moment the timer last rang for.
     rang_for: Timestamp,
+    /// Whether an operation ended before it was done.
+    cut: bool,
     /// Dropped last: the next in line may connect only when this one has left the registry.
     _places: Places,
 }
@@ -57,6 +59,7 @@ impl Session {
             timer: Timer::new(),
             announced: false,
             rang_for: Timestamp::ZERO,
+            cut: false,
             _places: places,
         }
     }
@@ -125,7 +128,20 @@ impl Session {
         }
     }
 
-    /// Forgets the operation under way on `action`, because it is done or its caller has gone.
+    /// Whether every operation ran to its end and none is under way.
+    pub(crate) const fn is_settled(&self) -> bool {
+        let started = self.read.started.is_some() || self.write.started.is_some();
+        !(self.cut || started || self.settle.started.is_some())
+    }
+
+    /// The caller of `action` has gone; if that was under way, it is cut short.
+    #[inline]
+    pub(crate) fn walk_away(&mut self, action: Action) {
+        self.cut |= self.operation(action).started.is_some();
+        self.end(action);
+    }
+
+    /// Forgets the operation under way on `action`.
     #[inline]
     pub(crate) fn end(&mut self, action: Action) {
         let Self {
@@ -251,6 +267,7 @@ impl Session {
         let operation = self.operation(action);
         let after = operation.timeout.unwrap_or_default();
         let queued = operation.ticket.is_some();
+        self.cut = true;
         self.end(action);
         if queued {
             self.count(action, FailureKind::Limit);
@@ -274,12 +291,14 @@ impl Session {
             return self.closed(action, reason);
         }
         self.count(action, FailureKind::of_io(&error));
+        self.cut = true;
         self.end(action);
         error
     }
 
     #[cold]
     fn closed(&mut self, action: Action, reason: CloseReason) -> io::Error {
+        self.cut = true;
         self.end(action);
         IoError::Closed {
             peer: self.entry.peer.clone(),

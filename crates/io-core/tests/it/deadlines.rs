@@ -230,6 +230,26 @@ async fn buffers_have_the_configured_size() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_whose_operation_was_cut_short_is_not_settled() {
+    let manager = paused(config());
+    let (mut connection, mut theirs) = pair(&manager, 64).await;
+    theirs.write_all(b"answer").await.unwrap();
+    connection.write_all(b"question").await.unwrap();
+    connection.read_exact(&mut [0; 6]).await.unwrap();
+    assert!(connection.is_settled(), "all it did ran to its end");
+    let dropped = timeout(SECOND, connection.read(&mut [0; 6])).await;
+    assert!(dropped.is_err());
+    assert!(
+        !connection.is_settled(),
+        "an answer may come that nobody waits for"
+    );
+
+    let (mut connection, _theirs) = pair(&manager, 64).await;
+    connection.read(&mut [0; 6]).await.unwrap_err();
+    assert!(!connection.is_settled(), "its deadline passed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_read_given_up_through_a_wrapper_does_not_cut_a_later_one_short() {
     let manager = paused(config());
     let (connection, mut theirs) = pair(&manager, 64).await;

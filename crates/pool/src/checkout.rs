@@ -1,0 +1,369 @@
+//! Getting a connection: at once where one is idle, else in line.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use evenkeel_stats::{CheckoutEvent, Reused, Timestamp};
+
+use crate::effects::Effects;
+use crate::live::Live;
+use crate::seat::{Seat, Served};
+use crate::shared::{Held, Shared};
+use crate::state::{Caller, Place, State};
+use crate::sync::MutexGuard;
+use crate::{CheckoutError, CloseReason, PooledConnection};
+
+/// An idle connection that is good, if there is one.
+pub(crate) fn at_once<T: Send + 'static>(shared: &Arc<Shared<T>>) -> Option<PooledConnection<T>> {
+    loop {
+        let live = shared.lock().take_idle()?;
+        if shared.is_plain() {
+            return Some(hand_out(shared, live));
+        }
+        if shared.must_check(&live) {
+            // A check waits, which this does not.
+            shared.change(|state, now, fx| state.lay_back(live, now, fx));
+            return None;
+        }
+        if let Some(guard) = look(shared, live) {
+            observe(shared, &guard, Duration::ZERO, Reused::Yes);
+            return Some(guard);
+        }
+    }
+}
+
+/// A connection, at once or within `timeout`.
+#[inline]
+pub(crate) async fn checkout<T: Send + 'static>(
+    shared: &Arc<Shared<T>>,
+    timeout: Duration,
+) -> Result<PooledConnection<T>, CheckoutError> {
+    let mut joined = None;
+    // Ready at its first poll: it is there for the context, which whoever has to wait is woken by.
+    let hit = poll_fn(|cx| {
+        let newcomer = shared.is_busy().then(|| Newcomer::new(shared, timeout, None, cx));
+        let mut state = shared.lock();
+        let hit = state.take_idle();
+        if hit.is_some() {
+            drop(state);
+            if newcomer.is_some() {
+                shared.set_busy(false);
+            }
+        } else {
+            let newcomer = newcomer.unwrap_or_else(|| Newcomer::new(shared, timeout, None, cx));
+            joined = Some(newcomer.join(shared, state));
+        }
+        Poll::Ready(hit)
+    });
+    let hit = hit.await;
+    if !shared.is_plain() {
+        let mut turn = Turn {
+            shared,
+            timeout,
+            caller: None,
+            began: None,
+        };
+        return turn.finish(hit, joined).await;
+    }
+    match (hit, joined) {
+        (Some(live), _) => Ok(hand_out(shared, live)),
+        (None, Some(Ok(waits))) => {
+            let wait = Wait {
+                shared,
+                place: Some(waits.place),
+            };
+            let live = wait.await.map_err(|error| *error)?;
+            if let Some(began) = waits.began {
+                shared
+                    .recorder
+                    .wait_time
+                    .record_duration(shared.time.fine().since(began));
+            }
+            Ok(hand_out(shared, live))
+        }
+        (None, Some(Err(error))) => Err(*error),
+        (None, None) => Err(CheckoutError::Closed),
+    }
+}
+
+/// A place in line, as a future: what the caller is served with. Dropped before that, the place goes
+/// to the next, with whatever it was served with already.
+struct Wait<'a, T: Send + 'static> {
+    shared: &'a Arc<Shared<T>>,
+    /// `None` once it is out of the line.
+    place: Option<Place<T>>,
+}
+
+impl<T: Send + 'static> Future for Wait<'_, T> {
+    type Output = Served<T>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(place) = &self.place else {
+            return Poll::Pending;
+        };
+        let mut answer = place.seat.poll(cx);
+        if answer.is_pending() && place.blocks {
+            let fetched = self.shared.change(|state, _, fx| state.fetch(place, fx));
+            answer = fetched.map_or(Poll::Pending, |live| Poll::Ready(Ok(live)));
+        }
+        if answer.is_ready() {
+            self.place = None;
+        }
+        answer
+    }
+}
+
+impl<T: Send + 'static> Drop for Wait<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.leave(&place);
+        }
+    }
+}
+
+impl<T: Send + 'static> Wait<'_, T> {
+    #[cold]
+    fn leave(&self, place: &Place<T>) {
+        match place.seat.leave() {
+            Some(Ok(live)) => self.shared.take_back(live),
+            Some(Err(_error)) => {}
+            // Somebody may be on the way to the seat with a connection; it will find that nobody sits there.
+            None => self.shared.change(|state, _, fx| state.leave(place, fx)),
+        }
+    }
+}
+
+/// What there is to know of one who waits.
+struct Waits<T> {
+    place: Place<T>,
+    caller: Caller,
+    /// Since when on the fine clock, if this wait is one that is timed.
+    began: Option<Timestamp>,
+}
+
+/// Somebody who wants a place in line.
+///
+/// Made before the lock is taken if others wait already, so that what it takes to make one is not
+/// added to what they wait for.
+struct Newcomer<T> {
+    caller: Caller,
+    now: Timestamp,
+    seat: Arc<Seat<T>>,
+}
+
+impl<T: Send + 'static> Newcomer<T> {
+    /// `before` is its wait so far, if it was served with a dead connection.
+    fn new(shared: &Shared<T>, timeout: Duration, before: Option<Caller>, cx: &Context<'_>) -> Self {
+        let now = shared.time.coarse();
+        Self {
+            caller: before.unwrap_or_else(|| Caller::new(now, timeout)),
+            now,
+            seat: Arc::new(Seat::new(cx.waker().clone())),
+        }
+    }
+
+    /// Joins, under the lock under which there was no idle connection.
+    fn join(
+        self,
+        shared: &Arc<Shared<T>>,
+        mut state: MutexGuard<'_, State<T>>,
+    ) -> Result<Waits<T>, Box<CheckoutError>> {
+        let caller = self.caller;
+        let mut fx = Effects::none();
+        let joined = state.join(caller, self.seat, self.now, &mut fx);
+        drop(state);
+        shared.set_busy(true);
+        shared.perform(fx);
+        joined.map(|place| Waits {
+            caller,
+            began: place.timed.then(|| shared.time.fine()),
+            place,
+        })
+    }
+}
+
+impl Caller {
+    fn new(now: Timestamp, timeout: Duration) -> Self {
+        Self {
+            joined: now,
+            deadline: now.saturating_add(timeout),
+            // A task is scheduled by the runtime; anything else is a thread that the system wakes.
+            blocks: tokio::task::try_id().is_none(),
+            keeps_turn: false,
+        }
+    }
+}
+
+impl<T> Shared<T> {
+    /// Whether the last checkout had to wait, so that the next one may have to as well.
+    #[inline]
+    fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    fn set_busy(&self, busy: bool) {
+        // A word that is only read stays in every core's cache.
+        if self.is_busy() != busy {
+            self.busy.store(busy, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nobody has to be asked or told at a checkout.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.recycle.is_none() && self.hooks.is_none() && self.observer.is_none()
+    }
+
+    /// Whether the connection was idle for so long that it must be checked.
+    fn must_check(&self, live: &Live<T>) -> bool {
+        self.settings
+            .validate_after_idle
+            .is_some_and(|after| !live.fresh && self.time.coarse().since(live.quiet_since()) >= after)
+    }
+}
+
+#[inline]
+fn hand_out<T: Send + 'static>(shared: &Arc<Shared<T>>, mut live: Box<Live<T>>) -> PooledConnection<T> {
+    if live.begin_use() {
+        live.timed = Some(shared.time.fine());
+    }
+    PooledConnection::new(shared.clone(), live)
+}
+
+/// Takes a look at an open connection and hands it out, or closes it if it is dead.
+fn look<T: Send + 'static>(shared: &Arc<Shared<T>>, live: Box<Live<T>>) -> Option<PooledConnection<T>> {
+    // What was just opened has nothing to hide.
+    let fresh = live.fresh;
+    // In the guard first, so that a panic in the user's code closes it and gives its place back.
+    let mut guard = hand_out(shared, live);
+    let connection = &mut guard.live_mut().connection;
+    if !fresh
+        && let Some(recycle) = &shared.recycle
+        && !recycle.is_alive(connection)
+    {
+        guard.discard(CloseReason::Unhealthy);
+        return None;
+    }
+    if let Some(hooks) = &shared.hooks {
+        hooks.checked_out(connection);
+    }
+    Some(guard)
+}
+
+fn observe<T: Send + 'static>(
+    shared: &Shared<T>,
+    guard: &PooledConnection<T>,
+    took: Duration,
+    reused: Reused,
+) {
+    if let Some(observer) = &shared.observer {
+        observer.checkout(&CheckoutEvent {
+            target: guard.target(),
+            took,
+            result: Ok(reused),
+        });
+    }
+}
+
+/// A checkout at which somebody has to be asked or told.
+struct Turn<'a, T: Send + 'static> {
+    shared: &'a Arc<Shared<T>>,
+    timeout: Duration,
+    /// Once its time runs.
+    caller: Option<Caller>,
+    /// Its start on the fine clock, if it is timed.
+    began: Option<Timestamp>,
+}
+
+impl<T: Send + 'static> Turn<'_, T> {
+    async fn finish(
+        &mut self,
+        mut hit: Option<Box<Live<T>>>,
+        mut joined: Option<Result<Waits<T>, Box<CheckoutError>>>,
+    ) -> Result<PooledConnection<T>, CheckoutError> {
+        let shared = self.shared;
+        loop {
+            let got = match (hit.take(), joined.take()) {
+                (Some(live), _) => Ok(live),
+                (None, Some(Ok(waits))) => {
+                    self.caller = Some(waits.caller);
+                    self.began = self.began.or(waits.began);
+                    let place = Some(waits.place);
+                    Wait { shared, place }.await
+                }
+                (None, Some(Err(error))) => Err(error),
+                (None, None) => Err(Box::new(CheckoutError::Closed)),
+            };
+            let live = match got {
+                Ok(live) => live,
+                Err(error) => return Err(self.fail(*error)),
+            };
+            if let Some(guard) = self.admit(live).await {
+                return Ok(guard);
+            }
+            let before = self.caller.map(|caller| Caller {
+                keeps_turn: true,
+                ..caller
+            });
+            (hit, joined) = poll_fn(|cx| {
+                let mut state = shared.lock();
+                Poll::Ready(match state.take_idle() {
+                    Some(live) => (Some(live), None),
+                    None => (
+                        None,
+                        Some(Newcomer::new(shared, self.timeout, before, cx).join(shared, state)),
+                    ),
+                })
+            })
+            .await;
+        }
+    }
+
+    /// Checks what it has got as far as that is asked for; `None` if that proved dead.
+    async fn admit(&mut self, mut live: Box<Live<T>>) -> Option<PooledConnection<T>> {
+        let shared = self.shared;
+        let reused = if live.fresh { Reused::No } else { Reused::Yes };
+        if shared.must_check(&live) {
+            let now = shared.time.coarse();
+            self.began.get_or_insert_with(|| shared.time.fine());
+            let caller = self.caller.get_or_insert_with(|| Caller::new(now, self.timeout));
+            let limit = caller.deadline.since(now).min(shared.settings.connection_timeout);
+            live = Held::new(shared.clone(), live, false).check(limit).await?;
+            live.checked = shared.time.coarse();
+        }
+        let guard = look(shared, live)?;
+        let took = self.took();
+        if self.began.is_some() {
+            shared.recorder.wait_time.record_duration(took);
+        }
+        observe(shared, &guard, took, reused);
+        Some(guard)
+    }
+
+    /// How long it has waited: exactly if it is timed, else by the coarse clock.
+    fn took(&self) -> Duration {
+        let time = &self.shared.time;
+        match (self.began, self.caller) {
+            (Some(began), _) => time.fine().since(began),
+            (None, Some(caller)) if self.shared.observer.is_some() => time.coarse().since(caller.joined),
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn fail(&self, error: CheckoutError) -> CheckoutError {
+        if let Some(observer) = &self.shared.observer {
+            observer.checkout(&CheckoutEvent {
+                target: &"pool",
+                took: self.took(),
+                result: Err(error.failure()),
+            });
+        }
+        error
+    }
+}

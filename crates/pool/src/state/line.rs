@@ -1,0 +1,314 @@
+//! The line of those who wait, and who of them is served.
+//!
+//! A task is served by hand-off: the connection that comes back is its own from that moment, and
+//! nobody overtakes it. For a caller that *blocks its thread* the same would be a convoy: every
+//! connection would lie still until the operating system has woken a thread, and the thread that
+//! gave it back would go to sleep at once. Such a caller is only woken; until it comes, whoever is
+//! there first may use the connection, and the caller keeps its place at the head. Once it has waited
+//! [`PATIENCE`], the next connection is handed to it after all.
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use evenkeel_stats::{Phase, Timestamp};
+
+use super::State;
+use crate::CheckoutError;
+use crate::effects::Effects;
+use crate::live::Live;
+use crate::queue::Number;
+use crate::seat::Seat;
+
+/// How long a caller that blocks its thread may be overtaken: some hundred wake-ups of a thread, and
+/// nothing that a person or a request notices. On the coarse clock it is whatever is left of the tick.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// How many waits that begin within one tick of the coarse clock are timed. To time one is two
+/// readings of the fine clock and a record, a third of what waiting costs.
+const TIMED_PER_TICK: u32 = 16;
+
+/// Who waits.
+#[derive(Debug)]
+pub(super) struct Waiter<T> {
+    seat: Arc<Seat<T>>,
+    joined: Timestamp,
+    deadline: Timestamp,
+    /// Blocks a thread.
+    blocks: bool,
+    /// Was woken to fetch an idle connection and has not come yet.
+    woken: bool,
+}
+
+impl<T> Waiter<T> {
+    fn is_at(&self, place: &Place<T>) -> bool {
+        Arc::ptr_eq(&self.seat, &place.seat)
+    }
+}
+
+/// How somebody asks for a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) joined: Timestamp,
+    pub(crate) deadline: Timestamp,
+    pub(crate) blocks: bool,
+    /// Was served before with a connection that proved dead: goes to the head.
+    pub(crate) keeps_turn: bool,
+}
+
+/// A place in line, as its owner has it.
+#[derive(Debug)]
+pub(crate) struct Place<T> {
+    pub(crate) seat: Arc<Seat<T>>,
+    number: Number,
+    pub(crate) blocks: bool,
+    /// Whether the wait is to be timed.
+    pub(crate) timed: bool,
+}
+
+/// What becomes of a connection that is free.
+#[derive(Debug)]
+pub(super) enum Placed<T> {
+    Idle,
+    /// It lies idle and somebody is to come for it.
+    Wake(Waker),
+    /// It is this waiter's, who has left the line.
+    Hand(Arc<Seat<T>>, Box<Live<T>>),
+}
+
+impl<T> State<T> {
+    /// Joins the line. There is no idle connection: the caller has just looked, under the same lock.
+    pub(crate) fn join(
+        &mut self,
+        caller: Caller,
+        seat: Arc<Seat<T>>,
+        now: Timestamp,
+        fx: &mut Effects<T>,
+    ) -> Result<Place<T>, Box<CheckoutError>> {
+        if self.closing {
+            return Err(Box::new(CheckoutError::Closed));
+        }
+        if caller.deadline <= now {
+            return Err(Box::new(self.timeout(caller.joined, 0, now)));
+        }
+        if !caller.keeps_turn && self.line.len() >= self.limits.max_waiters {
+            self.counts.refused += 1;
+            return Err(Box::new(CheckoutError::QueueFull {
+                limit: self.limits.max_waiters,
+            }));
+        }
+        let waiter = Waiter {
+            seat: seat.clone(),
+            joined: caller.joined,
+            deadline: caller.deadline,
+            blocks: caller.blocks,
+            woken: false,
+        };
+        let number = if caller.keeps_turn {
+            self.line.push_front(waiter)
+        } else {
+            self.line.push_back(waiter)
+        };
+        self.waits += 1;
+        self.earliest_deadline = self.earliest_deadline.min(caller.deadline);
+        self.look_at(caller.deadline, fx);
+        self.plan(now, fx);
+        Ok(Place {
+            seat,
+            number,
+            blocks: caller.blocks,
+            timed: self.is_timed(now),
+        })
+    }
+
+    /// Whether a wait that begins now is to be timed: rare ones all are, of a crowd the first few in
+    /// each tick of the coarse clock.
+    fn is_timed(&mut self, now: Timestamp) -> bool {
+        if self.timed.0 != now {
+            self.timed = (now, 0);
+        }
+        self.timed.1 += 1;
+        self.timed.1 <= TIMED_PER_TICK
+    }
+
+    /// A caller that blocks its thread comes for what it was woken for. `None` if others were faster;
+    /// it keeps its place then.
+    pub(crate) fn fetch(&mut self, place: &Place<T>, fx: &mut Effects<T>) -> Option<Box<Live<T>>> {
+        let first = self.line.head_number() == Some(place.number);
+        let waiter = self.line.find(place.number, |waiter| waiter.is_at(place))?;
+        waiter.woken = false;
+        if !first {
+            return None;
+        }
+        let live = self.take_idle()?;
+        self.line.pop();
+        self.wake_head(fx);
+        Some(live)
+    }
+
+    /// The waiter gives up. What it was served with, if anything, it must bring back by
+    /// [`take_back`](Self::take_back).
+    pub(crate) fn leave(&mut self, place: &Place<T>, fx: &mut Effects<T>) {
+        if self
+            .line
+            .remove(place.number, |waiter| waiter.is_at(place))
+            .is_some()
+        {
+            self.wake_head(fx);
+            self.give_up_surplus(fx);
+        }
+    }
+
+    /// Gives a connection that is fit for use to the head of the line, or makes it idle; `cold` puts
+    /// it where it is used last.
+    pub(super) fn place(
+        &mut self,
+        live: Box<Live<T>>,
+        cold: bool,
+        now: Timestamp,
+        fx: &mut Effects<T>,
+    ) -> Placed<T> {
+        while let Some(waiter) = self.line.head_mut() {
+            if waiter.deadline <= now {
+                self.expire_head(now, fx);
+                continue;
+            }
+            if waiter.blocks && now.since(waiter.joined) < PATIENCE {
+                let first = !std::mem::replace(&mut waiter.woken, true);
+                let waker = if first { waiter.seat.waker() } else { None };
+                self.lay_idle(live, cold, fx);
+                return waker.map_or(Placed::Idle, Placed::Wake);
+            }
+            return match self.pop(&live, fx) {
+                Some(seat) => Placed::Hand(seat, live),
+                None => break,
+            };
+        }
+        self.lay_idle(live, cold, fx);
+        Placed::Idle
+    }
+
+    /// The same where effects are collected anyway.
+    pub(super) fn place_later(
+        &mut self,
+        live: Box<Live<T>>,
+        cold: bool,
+        now: Timestamp,
+        fx: &mut Effects<T>,
+    ) {
+        match self.place(live, cold, now, fx) {
+            Placed::Idle => {}
+            Placed::Wake(waker) => fx.lists().wake.push(waker),
+            Placed::Hand(seat, live) => fx.lists().serve.push((seat, Ok(live))),
+        }
+    }
+
+    /// Takes the head out of the line, to be served with `live`.
+    fn pop(&mut self, live: &Live<T>, fx: &mut Effects<T>) -> Option<Arc<Seat<T>>> {
+        let waiter = self.line.pop()?;
+        self.count(live);
+        if !self.dials.is_empty() {
+            self.give_up_surplus(fx);
+        }
+        // What lay there for a sleeper is the next one's now.
+        self.wake_head(fx);
+        Some(waiter.seat)
+    }
+
+    fn lay_idle(&mut self, mut live: Box<Live<T>>, cold: bool, fx: &mut Effects<T>) {
+        // For somebody who waits it stays what was opened for them, until they fetch it.
+        live.fresh &= !self.line.is_empty();
+        self.look_at(live.expires, fx);
+        if cold {
+            self.idle.push_front(live);
+        } else {
+            self.idle.push_back(live);
+        }
+    }
+
+    /// Somebody left the line or took an idle connection: if there is another one, the head is to
+    /// come for it.
+    #[inline]
+    fn wake_head(&mut self, fx: &mut Effects<T>) {
+        if !self.idle.is_empty() && !self.line.is_empty() {
+            self.wake_head_for_idle(fx);
+        }
+    }
+
+    fn wake_head_for_idle(&mut self, fx: &mut Effects<T>) {
+        while let Some(waiter) = self.line.head_mut() {
+            if waiter.blocks {
+                if !std::mem::replace(&mut waiter.woken, true) {
+                    fx.lists().wake.extend(waiter.seat.waker());
+                }
+                return;
+            }
+            let Some(live) = self.pop_idle() else {
+                return;
+            };
+            if let Some(waiter) = self.line.pop() {
+                self.count(&live);
+                fx.lists().serve.push((waiter.seat, Ok(live)));
+            }
+        }
+    }
+
+    /// Sends away those whose time is over.
+    pub(super) fn expire_waiters(&mut self, now: Timestamp, fx: &mut Effects<T>) {
+        if now < self.earliest_deadline {
+            return;
+        }
+        let mut earliest = Timestamp::MAX;
+        let late = self.line.drain_where(|waiter| {
+            let late = waiter.deadline <= now;
+            if !late {
+                earliest = earliest.min(waiter.deadline);
+            }
+            late
+        });
+        self.earliest_deadline = earliest;
+        for (waiter, ahead) in late {
+            let error = self.timeout(waiter.joined, ahead, now);
+            fx.lists().serve.push((waiter.seat, Err(Box::new(error))));
+        }
+        self.wake_head(fx);
+        self.give_up_surplus(fx);
+    }
+
+    fn expire_head(&mut self, now: Timestamp, fx: &mut Effects<T>) {
+        if let Some(waiter) = self.line.pop() {
+            let error = self.timeout(waiter.joined, 0, now);
+            fx.lists().serve.push((waiter.seat, Err(Box::new(error))));
+        }
+    }
+
+    fn timeout(&mut self, joined: Timestamp, ahead: usize, now: Timestamp) -> CheckoutError {
+        self.counts.timeouts += 1;
+        CheckoutError::Timeout {
+            phase: if ahead < self.dials.len() {
+                Phase::Connect
+            } else {
+                Phase::Queue
+            },
+            waited: now.since(joined),
+            ahead,
+            last_dial: self.last_dial.clone(),
+        }
+    }
+
+    /// Gives everybody in line the same error.
+    pub(super) fn send_all_away(&mut self, error: &CheckoutError, fx: &mut Effects<T>) {
+        while let Some(waiter) = self.line.pop() {
+            fx.lists().serve.push((waiter.seat, Err(Box::new(error.clone()))));
+        }
+        self.earliest_deadline = Timestamp::MAX;
+    }
+
+    /// Whether the head of the line blocks its thread and was woken.
+    #[cfg(all(test, not(evenkeel_loom)))]
+    pub(super) fn head_was_woken(&self) -> bool {
+        self.line
+            .head()
+            .is_some_and(|waiter| waiter.blocks && waiter.woken)
+    }
+}
