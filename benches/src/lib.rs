@@ -24,7 +24,6 @@ mod child;
 mod error;
 pub mod exchange;
 pub mod pairs;
-pub mod pools;
 pub mod process;
 pub mod protocol;
 mod quantile;

@@ -137,3 +137,8 @@ pub use pooled::PooledConnection;
 pub use reason::{CloseReason, ClosedCounts};
 pub use recycle::{DefaultRecycle, Recycle};
 pub use stats::ConnectionPoolStats;
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
