@@ -24,6 +24,7 @@ mod child;
 mod error;
 pub mod exchange;
 pub mod pairs;
+pub mod pools;
 pub mod process;
 pub mod protocol;
 mod quantile;

@@ -12,9 +12,15 @@ use crate::protocol::{Metric, Planned};
 use crate::server::ServerKind;
 
 /// The files, built into the program so that it runs from any folder.
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 6] = [
     ("io.toml", include_str!("../scenarios/io.toml")),
     ("io-pair.toml", include_str!("../scenarios/io-pair.toml")),
+    ("pool.toml", include_str!("../scenarios/pool.toml")),
+    ("pool-spike.toml", include_str!("../scenarios/pool-spike.toml")),
+    (
+        "pool-checkout.toml",
+        include_str!("../scenarios/pool-checkout.toml"),
+    ),
     ("balancer.toml", include_str!("../scenarios/balancer.toml")),
 ];
 

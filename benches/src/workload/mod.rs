@@ -3,6 +3,9 @@
 mod balancer;
 mod io;
 mod io_pair;
+mod pool;
+mod pool_checkout;
+mod pool_spike;
 
 use std::net::SocketAddr;
 
@@ -42,7 +45,7 @@ pub struct Workload {
 }
 
 /// All of them, in the order of [`crate::scenario::all`].
-const WORKLOADS: [Workload; 3] = [
+const WORKLOADS: [Workload; 6] = [
     Workload {
         scenario: "io",
         contenders: io::CONTENDERS,
@@ -52,6 +55,21 @@ const WORKLOADS: [Workload; 3] = [
         scenario: "io-pair",
         contenders: io_pair::CONTENDERS,
         run: io_pair::run,
+    },
+    Workload {
+        scenario: "pool",
+        contenders: pool::CONTENDERS,
+        run: pool::run,
+    },
+    Workload {
+        scenario: "pool-spike",
+        contenders: pool_spike::CONTENDERS,
+        run: pool_spike::run,
+    },
+    Workload {
+        scenario: "pool-checkout",
+        contenders: pool_checkout::CONTENDERS,
+        run: pool_checkout::run,
     },
     Workload {
         scenario: "balancer",
