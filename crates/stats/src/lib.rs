@@ -16,8 +16,8 @@
 //! | is it getting worse? | [`Trend`], from a window or a history |
 //! | what time is it? | [`Clock`]: [`RealClock`], [`CoarseClock`], [`ManualClock`], `TokioClock` (feature `tokio`) |
 //!
-//! The words that the evenkeel crates share are here too: [`Outcome`], [`Phase`], [`FailureKind`], and
-//! [`Observe`], a tap for whoever wants metrics or logs of their own.
+//! The words that the evenkeel crates share are here too: [`Outcome`], [`Phase`], [`FailureKind`],
+//! [`Readiness`], and [`Observe`], a tap for whoever wants metrics or logs of their own.
 //!
 //! # Example
 //! The statistics of one backend: one timestamp to a transition, handed to all that need it.
@@ -103,6 +103,7 @@ mod loom_tests;
 mod observe;
 mod outcome;
 mod precision;
+mod readiness;
 mod snapshot;
 mod success;
 mod summary;
@@ -126,6 +127,7 @@ pub use hit_rate::HitRate;
 pub use observe::{CheckoutEvent, CloseEvent, ConnectEvent, Failure, Observe, OutcomeEvent, Reused};
 pub use outcome::{FailureKind, Outcome, Phase};
 pub use precision::Precision;
+pub use readiness::Readiness;
 pub use snapshot::HistogramSnapshot;
 pub use success::SuccessWindow;
 pub use summary::LatencySummary;

@@ -84,7 +84,6 @@ mod prequal;
 mod prequal_pool;
 mod priority_levels;
 mod random;
-mod readiness;
 mod rendezvous;
 mod ring_hash;
 mod round_robin;
@@ -98,6 +97,8 @@ mod testing;
 mod weighted_random;
 mod weighted_round_robin;
 mod zone_preference;
+
+pub use evenkeel_stats::Readiness;
 
 pub use bounded_load::{BoundedLoad, BoundedLoadConfig};
 pub use dynamic_weights::{DynamicWeights, DynamicWeightsConfig};
@@ -117,7 +118,6 @@ pub use power_of_two::{PowerOfTwo, PowerOfTwoConfig};
 pub use prequal::{Prequal, PrequalConfig, ProbePool, ProbeReply};
 pub use priority_levels::{PriorityLevels, PriorityLevelsConfig};
 pub use random::Random;
-pub use readiness::Readiness;
 pub use rendezvous::Rendezvous;
 pub use ring_hash::{RingHash, RingHashConfig};
 pub use round_robin::RoundRobin;

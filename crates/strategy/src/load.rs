@@ -137,6 +137,12 @@ const NO_WEIGHT: u64 = u64::MAX;
 const CODE_BITS: u32 = 3;
 const CODE_MASK: u64 = (1 << CODE_BITS) - 1;
 
+#[inline]
+fn readiness_in(state: u64) -> Readiness {
+    // Only codes are ever stored there.
+    Readiness::from_code((state & CODE_MASK) as u8).unwrap_or_default()
+}
+
 impl Default for LoadCell {
     fn default() -> Self {
         Self::new()
@@ -294,14 +300,14 @@ impl LoadCell {
         if until > now.as_nanos() >> CODE_BITS {
             Readiness::Ejected
         } else {
-            Readiness::of_code(state & CODE_MASK)
+            readiness_in(state)
         }
     }
 
     /// Sets the readiness. An ejection that lasts goes on: it ends by time or by
     /// [`end_ejection`](Self::end_ejection).
     pub fn set_readiness(&self, readiness: Readiness) {
-        self.update_state(|state| (state & !CODE_MASK) | readiness.code());
+        self.update_state(|state| (state & !CODE_MASK) | u64::from(readiness.code()));
     }
 
     /// Ejects the backend until `until`, when it is by itself as it was set before. A later end wins
@@ -362,7 +368,7 @@ impl fmt::Debug for LoadCell {
         let state = self.0.state.load(Ordering::Relaxed);
         f.debug_struct("LoadCell")
             .field("in_flight", &self.in_flight())
-            .field("readiness", &Readiness::of_code(state & CODE_MASK))
+            .field("readiness", &readiness_in(state))
             .field(
                 "ejected_until",
                 &Timestamp::from_nanos((state >> CODE_BITS) << CODE_BITS),

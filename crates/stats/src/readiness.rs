@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-/// Whether a backend should be given requests, as its [`LoadCell`](crate::LoadCell) tells it live.
+/// Whether a backend should be given requests: the word between those who judge health and those who
+/// choose.
 ///
-/// Every picker treats the five states alike:
+/// Every picker of evenkeel treats the five states alike:
 ///
 /// | state | given requests |
 /// |---|---|
@@ -34,6 +35,15 @@ pub enum Readiness {
 }
 
 impl Readiness {
+    /// Every state, in the order of declaration, which is that of their codes.
+    pub const ALL: [Self; 5] = [
+        Self::Ready,
+        Self::Degraded,
+        Self::Draining,
+        Self::Unhealthy,
+        Self::Ejected,
+    ];
+
     /// Whether it should be given requests while things are normal: ready or degraded.
     #[must_use]
     #[inline]
@@ -53,7 +63,10 @@ impl Readiness {
         }
     }
 
-    pub(crate) const fn code(self) -> u64 {
+    /// The state as a small number, for packing into an atomic; [`Readiness::from_code`] reads it back.
+    #[must_use]
+    #[inline]
+    pub const fn code(self) -> u8 {
         match self {
             Self::Ready => 0,
             Self::Degraded => 1,
@@ -63,19 +76,39 @@ impl Readiness {
         }
     }
 
-    pub(crate) const fn of_code(code: u64) -> Self {
-        match code {
+    /// The state of a [`code`](Self::code); `None` for a number that no state has.
+    #[must_use]
+    #[inline]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
             0 => Self::Ready,
             1 => Self::Degraded,
             2 => Self::Draining,
             3 => Self::Unhealthy,
-            _ => Self::Ejected,
-        }
+            4 => Self::Ejected,
+            _ => return None,
+        })
     }
 }
 
 impl fmt::Display for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Readiness;
+
+    #[test]
+    fn a_code_reads_back_as_its_state_and_no_other_number_does() {
+        let states: Vec<_> = (0..=u8::MAX).filter_map(Readiness::from_code).collect();
+        assert_eq!(states, Readiness::ALL);
+        assert!(
+            Readiness::ALL
+                .iter()
+                .all(|&state| Readiness::from_code(state.code()) == Some(state))
+        );
     }
 }
