@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use evenkeel_benches::runner::{self, Options};
+use evenkeel_benches::runner::{self, Options, Peers};
 use evenkeel_benches::scenario::Params;
 use evenkeel_benches::server::{self, ServerKind};
 use evenkeel_benches::workload::{self, Task};
@@ -40,6 +40,12 @@ enum Command {
         /// Only this contender; may be given more than once.
         #[arg(long, value_name = "NAME")]
         contender: Vec<String>,
+        /// Which peers take part: all, none, or names with commas between.
+        #[arg(long, value_name = "LIST", default_value = "all")]
+        peers: Peers,
+        /// Numbers in place of the sizes' own: name=number,name=number.
+        #[arg(long, value_name = "NUMBERS", default_value = "")]
+        size: Params,
     },
     /// Runs a server until standard input ends. The runner starts it.
     #[command(hide = true)]
@@ -89,12 +95,16 @@ fn run(command: Command) -> Result<(), Error> {
             quick,
             repeat,
             contender,
+            peers,
+            size,
         } => {
             let options = Options {
                 scenarios: names,
                 quick,
                 repeats: repeat,
                 contenders: contender,
+                peers,
+                size,
             };
             let children = Children::of_this_program()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -33,6 +33,7 @@ async fn events(children: &Children) -> Vec<Event> {
         quick: true,
         repeats: Some(1),
         contenders: vec!["raw-tokio".to_owned()],
+        ..Options::default()
     };
     let mut events = Vec::new();
     let mut keep = |event: Event| -> Result<(), Error> {
@@ -77,8 +78,12 @@ async fn a_child_that_talks_nonsense_is_a_failed_step() {
     for (name, says) in [
         ("nonsense", "hello"),
         ("empty", ""),
+        ("old-shape", r#"{"samples":{"raw-tokio":{"connect_p50":1.0}}}"#),
         ("nobody", r#"{"samples":{}}"#),
-        ("unknown-metric", r#"{"samples":{"raw-tokio":{"charm":1.0}}}"#),
+        (
+            "unknown-metric",
+            r#"{"samples":{"raw-tokio":{"metrics":{"charm":1.0}}}}"#,
+        ),
     ] {
         let children = bad_contender(name, &format!("echo '{says}'"));
         assert!(!failure(&events(&children).await).is_empty(), "{name}");
@@ -189,8 +194,11 @@ fn a_wrong_name_lists_the_right_ones() {
 }
 
 #[test]
-fn a_quick_run_measures_every_contender() {
-    let (ok, events, _) = run(&["run", "--quick", "--repeat", "1"]);
+fn a_run_measures_every_contender_of_every_scenario() {
+    // Small: this is a build without optimisation, on a machine that may be busy.
+    let size = "connections=16,warm_up=2,rounds=2,naive_rounds=1,slices=3,duplex_pairs=20,tcp_pairs=20,\
+                operations=320,tasks=16,loans=200,contended=5,blocking=20,selections=2000";
+    let (ok, events, _) = run(&["run", "--quick", "--repeat", "1", "--size", size]);
     assert!(ok);
     let Some(Event::Plan { scenarios }) = events.first() else {
         panic!("{events:?}")

@@ -1,6 +1,6 @@
 //! What contenders do, one module per scenario. This runs in the contender's own process.
 
-mod balancer;
+pub(crate) mod balancer;
 mod io;
 mod io_pair;
 mod pool;

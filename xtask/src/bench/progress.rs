@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::protocol::{Failed, Note, Plan, Sample, Step};
+use super::protocol::{Plan, Step};
+use crate::record::{Failed, Note, Sample};
 use crate::say;
 
 /// What is told on the way.

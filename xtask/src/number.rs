@@ -4,7 +4,7 @@
 const DIGITS: i32 = 4;
 
 /// Four digits that count, thousands set apart: `0.1234`, `812`, `12 345`.
-pub(super) fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     if !value.is_finite() {
         return "—".to_owned();
     }
@@ -26,7 +26,7 @@ pub(super) fn figure(value: f64) -> String {
 }
 
 /// A ratio: three digits behind the point are more than the spread allows, two hide a percent.
-pub(super) fn ratio(value: f64) -> String {
+pub(crate) fn ratio(value: f64) -> String {
     if value < 10.0 {
         format!("{value:.3}")
     } else {
