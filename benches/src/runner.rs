@@ -294,7 +294,13 @@ async fn measure(
     };
     let addr = server.as_ref().map(Server::addr);
     let report = children
-        .contender(&scenario.name, &group.join(","), &size.params, addr, size.limit())
+        .contender(
+            scenario.workload(),
+            &group.join(","),
+            &size.params,
+            addr,
+            size.limit(),
+        )
         .await?;
     check(scenario, &report)?;
     if let Some(server) = server {
@@ -358,7 +364,7 @@ mod tests {
 
     #[test]
     fn scenarios_without_the_contender_are_left_out() {
-        let Event::Plan { scenarios } = plan(&options(&[], &["naive"])).unwrap() else {
+        let Event::Plan { scenarios } = plan(&options(&[], &["connect-each"])).unwrap() else {
             panic!("not a plan");
         };
         assert_eq!(scenarios.len(), 1);

@@ -9,6 +9,7 @@ pub(crate) mod build;
 mod child;
 mod drive;
 mod micro;
+mod pace;
 mod plan;
 mod progress;
 mod protocol;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use crate::cli::BenchArgs;
 use crate::record::{Record, file};
+use crate::stopwatch::Stopwatch;
 use crate::{claims, compare, page, performance, say, workspace};
 use child::Child;
 use drive::{Patience, Seen, Stop, drive};
@@ -150,8 +152,7 @@ fn run_inner(args: &BenchArgs) -> Result<ExitCode, Error> {
 /// Runs what was asked for, prints the tables, and says how it went.
 fn measure(root: &Path, runner: &PathBuf, args: &BenchArgs) -> Result<(Record, ExitCode), Error> {
     let mut record = Record::begin(root, args.quick);
-    #[expect(clippy::disallowed_methods, reason = "how long the run took, for a person")]
-    let begun = std::time::Instant::now();
+    let begun = Stopwatch::default();
     let names: Vec<String> = args
         .scenarios
         .iter()
@@ -170,7 +171,7 @@ fn measure(root: &Path, runner: &PathBuf, args: &BenchArgs) -> Result<(Record, E
         record.scenarios.extend(parts);
         failure = stopped.map(|why| (matches!(why, micro::Error::Interrupted), why.to_string()));
     }
-    record.seconds = begun.elapsed().as_secs_f64().round();
+    record.seconds = begun.seconds().round();
     record.complete = failure.is_none();
     record.error = failure.as_ref().map(|(_, why)| why.clone());
     record.sum_up();

@@ -14,6 +14,7 @@ mod page;
 mod performance;
 mod record;
 mod say;
+mod stopwatch;
 mod tidy;
 mod workspace;
 

@@ -1,5 +1,5 @@
 //! Scenario `pool-spike`: many callers at once, few open connections, slow dials, short uses. (The idea is
-//! HikariCP's.)
+//! that of `HikariCP`'s spike test.)
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
