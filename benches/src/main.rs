@@ -46,12 +46,17 @@ enum Command {
         /// Numbers in place of the sizes' own: name=number,name=number.
         #[arg(long, value_name = "NUMBERS", default_value = "")]
         size: Params,
+        /// A server on another machine, run there by `serve`: only scenarios that talk to one take part.
+        #[arg(long, value_name = "ADDRESS")]
+        connect: Option<SocketAddr>,
     },
-    /// Runs a server until standard input ends. The runner starts it.
-    #[command(hide = true)]
+    /// Runs a server until standard input ends. The runner starts it, or you do on another machine.
     Serve {
         /// Which server.
         kind: ServerKind,
+        /// Where it listens; anybody who reaches it is served.
+        #[arg(long, value_name = "ADDRESS", default_value_t = server::LOOPBACK)]
+        listen: SocketAddr,
     },
     /// Runs one contender in this process and prints its report. The runner starts it.
     #[command(hide = true)]
@@ -97,6 +102,7 @@ fn run(command: Command) -> Result<(), Error> {
             contender,
             peers,
             size,
+            connect,
         } => {
             let options = Options {
                 scenarios: names,
@@ -105,6 +111,7 @@ fn run(command: Command) -> Result<(), Error> {
                 contenders: contender,
                 peers,
                 size,
+                connect,
             };
             let children = Children::of_this_program()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -114,7 +121,7 @@ fn run(command: Command) -> Result<(), Error> {
             })?;
             runtime.block_on(runner::run(&options, &children, descriptors, &mut print))
         }
-        Command::Serve { kind } => server::serve(kind),
+        Command::Serve { kind, listen } => server::serve(kind, listen),
         Command::Contender {
             scenario,
             name,

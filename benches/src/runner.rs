@@ -1,6 +1,7 @@
 //! Runs scenarios, step by step, and reports each step as an [`Event`].
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use crate::child::{Children, Server};
@@ -24,6 +25,8 @@ pub struct Options {
     pub contenders: Vec<String>,
     /// Which peers take part beside ours and the naive ones.
     pub peers: Peers,
+    /// A server that runs elsewhere. Only scenarios that talk to one take part.
+    pub connect: Option<SocketAddr>,
     /// Numbers in place of the sizes' own; a scenario that does not know one goes without it.
     pub size: Params,
 }
@@ -94,6 +97,16 @@ fn jobs(options: &Options) -> Result<Vec<Job>, Error> {
             .map(|name| scenario::named(name))
             .collect::<Result<_, _>>()?
     };
+    if options.connect.is_some() {
+        let alone = scenarios.iter().find(|scenario| scenario.server.is_none());
+        if let Some(alone) = alone.filter(|_| !options.scenarios.is_empty()) {
+            return Err(Error::Usage(format!(
+                "scenario '{}' talks to no server, so it can not be run against one elsewhere",
+                alone.name
+            )));
+        }
+        scenarios.retain(|scenario| scenario.server.is_some());
+    }
     check_names(&scenarios, options)?;
     if options.repeats == Some(0) {
         return Err(Error::Usage("a run needs at least one repeat".to_owned()));
@@ -175,16 +188,7 @@ pub async fn run(
         for repeat in 0..job.repeats {
             let groups = groups(&job.scenario, repeat);
             for group in groups {
-                step(
-                    &job.scenario,
-                    options.quick,
-                    repeat,
-                    &group,
-                    children,
-                    &mut notes,
-                    emit,
-                )
-                .await?;
+                step(&job.scenario, options, repeat, &group, children, &mut notes, emit).await?;
             }
         }
     }
@@ -225,7 +229,7 @@ fn shrink(scenario: &mut Scenario, quick: bool, descriptors: u64) -> Option<Stri
 /// One child process: one contender, or all of them where they share one.
 async fn step(
     scenario: &Scenario,
-    quick: bool,
+    options: &Options,
     repeat: u32,
     group: &[String],
     children: &Children,
@@ -244,7 +248,7 @@ async fn step(
             about,
         })?;
     }
-    let outcome = measure(scenario, quick, group, children).await;
+    let outcome = measure(scenario, options, group, children).await;
     for text in outcome.iter().flat_map(|report| &report.notes) {
         // The same hint once is enough.
         if notes.insert(text.clone()) {
@@ -283,16 +287,16 @@ async fn step(
 
 async fn measure(
     scenario: &Scenario,
-    quick: bool,
+    options: &Options,
     group: &[String],
     children: &Children,
 ) -> Result<Report, Error> {
-    let size = scenario.size(quick);
+    let (size, elsewhere) = (scenario.size(options.quick), options.connect);
     let server: Option<Server> = match scenario.server {
-        Some(kind) => Some(children.serve(kind).await?),
-        None => None,
+        Some(kind) if elsewhere.is_none() => Some(children.serve(kind).await?),
+        _ => None,
     };
-    let addr = server.as_ref().map(Server::addr);
+    let addr = elsewhere.or_else(|| server.as_ref().map(Server::addr));
     let report = children
         .contender(
             scenario.workload(),
@@ -384,6 +388,23 @@ mod tests {
         assert!(scenarios[0].size.contains("rounds=3") && !scenarios[1].size.contains("rounds"));
         let error = planned("around=3").unwrap_err().to_string();
         assert!(error.contains("'around'") && error.contains("rounds"), "{error}");
+    }
+
+    #[test]
+    fn against_a_server_elsewhere_only_those_run_that_talk_to_one() {
+        let planned = |names: &[&str]| {
+            plan(&Options {
+                connect: Some(crate::server::LOOPBACK),
+                ..options(names, &[])
+            })
+        };
+        let Event::Plan { scenarios } = planned(&[]).unwrap() else {
+            panic!("not a plan");
+        };
+        let names: Vec<&str> = scenarios.iter().map(|s| s.name.as_str()).collect();
+        assert!(names.contains(&"io") && !names.contains(&"balancer"), "{names:?}");
+        let error = planned(&["io", "balancer"]).unwrap_err().to_string();
+        assert!(error.contains("'balancer' talks to no server"), "{error}");
     }
 
     #[test]

@@ -135,6 +135,46 @@ fn the_echo_server_ends_when_its_standard_input_does() {
 }
 
 #[test]
+fn a_run_against_a_server_elsewhere_starts_none_of_its_own() {
+    let mut server = Command::new(PROGRAM)
+        .args(["serve", "echo", "--listen", "[::1]:0"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut addr = String::new();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut addr)
+        .unwrap();
+    let addr = addr.trim();
+    assert!(addr.starts_with("[::1]:"), "{addr}");
+    let mut args = vec![
+        "run",
+        "io",
+        "--quick",
+        "--repeat",
+        "1",
+        "--contender",
+        "raw-tokio",
+    ];
+    args.extend(["--size", "connections=4,warm_up=1,rounds=2", "--connect", addr]);
+    let (ok, events, error) = run(&args);
+    assert!(ok, "{error}");
+    assert!(
+        events.iter().any(|e| matches!(e, Event::Sample { .. })),
+        "{events:?}"
+    );
+    drop(server.stdin.take());
+    assert!(server.wait().unwrap().success());
+    // Gone, and nobody took its place.
+    let (_, events, _) = run(&args);
+    assert!(
+        !events.iter().any(|e| matches!(e, Event::Sample { .. })),
+        "{events:?}"
+    );
+}
+
+#[test]
 fn a_contender_ends_when_its_standard_input_does() {
     // Nobody ever answers on this listener, so the contender would wait for ever.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -125,10 +125,27 @@ fn run_inner(args: &BenchArgs) -> Result<ExitCode, Error> {
         say::out(table::print(&record, table::width()).trim_end());
         return outputs.write(&root, args, &record, ExitCode::SUCCESS);
     }
+    if let Some(address) = args.listen {
+        let mut server = Command::new(build::program(&root, build::RUNNER)?);
+        server.args(["serve", "echo", "--listen", &address.to_string()]);
+        // Its standard input is ours: it ends with it, or by Ctrl-C.
+        let status = server.status().map_err(|source| child::Error::Start {
+            program: build::RUNNER.to_owned(),
+            source,
+        })?;
+        return Ok(if status.success() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        });
+    }
     let runner = match &args.runner {
         Some(path) => path.clone(),
         None => build::program(&root, build::RUNNER)?,
     };
+    if with_micro(args) && !args.list {
+        build::benchmarks(&root)?;
+    }
     // Not earlier: while cargo builds, Ctrl-C should do what it always does.
     ctrlc::set_handler(|| INTERRUPT.store(true, Ordering::Relaxed))?;
     let mut list = Command::new(&runner);
@@ -201,6 +218,7 @@ fn with_micro(args: &BenchArgs) -> bool {
         && args.contenders.is_empty()
         && args.peers == "all"
         && args.runner.is_none()
+        && args.connect.is_none()
         && !args.quick;
     everything || args.scenarios.iter().any(|name| name == micro::NAME)
 }
@@ -294,6 +312,9 @@ fn command(runner: &PathBuf, args: &BenchArgs, names: &[String]) -> Command {
     }
     if let Some(repeat) = args.repeat {
         command.arg("--repeat").arg(repeat.to_string());
+    }
+    if let Some(connect) = args.connect {
+        command.arg("--connect").arg(connect.to_string());
     }
     for contender in &args.contenders {
         command.arg("--contender").arg(contender);

@@ -1,5 +1,6 @@
 //! What can be typed after `cargo xtask`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -65,6 +66,12 @@ pub(crate) struct BenchArgs {
     /// Run nothing: take the figures from this file of --json
     #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "repeat", "json", "contenders", "list", "scenarios", "runner"])]
     pub(crate) from: Option<PathBuf>,
+    /// Serve the scenarios of another machine at this address until Ctrl-C; anybody who reaches it is served
+    #[arg(long, value_name = "ADDRESS", exclusive = true)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Run against the server that `--listen` serves on another machine; only scenarios that talk to one
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["record", "from", "list"])]
+    pub(crate) connect: Option<SocketAddr>,
     /// Run only these contenders (the baseline is needed for ratios)
     #[arg(long = "contender", value_name = "NAME", num_args = 1..)]
     pub(crate) contenders: Vec<String>,

@@ -19,6 +19,9 @@ pub(crate) use stored::Stored;
 /// Rounds of the two runs.
 const ROUNDS: [u64; 2] = [200, 2200];
 
+/// The function that is counted, by callgrind's pattern: `icount::counted` of the benchmarks.
+const REGION: &str = "--toggle-collect=*icount*counted*";
+
 /// The most that an operation of ours may grow by.
 const MOST_GROWTH: f64 = 0.05;
 
@@ -161,7 +164,7 @@ fn count(program: &Path, name: &str) -> Result<f64, Error> {
     let [few, many] = ROUNDS;
     let total = |rounds: u64| {
         let mut command = Command::new("valgrind");
-        command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+        command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", REGION]);
         command.arg(program).arg(name).arg(rounds.to_string());
         let said = workspace::complaints(&mut command)?;
         collected(&said).ok_or_else(|| Error::NoCount(name.to_owned()))

@@ -10,7 +10,7 @@ mod tests;
 
 use std::fmt::Write as _;
 
-use crate::claims::{Claimed, Verdict};
+use crate::claims::Claimed;
 use crate::number;
 use crate::record::{Better, Metric, Part, Record};
 use html::{anchor, escape};
@@ -126,7 +126,7 @@ fn foot(record: &Record) -> String {
 fn section(part: &Part) -> String {
     let plan = &part.plan;
     let mut text = format!(
-        "<h2 id=\"{}\">{}</h2>\n<p>{}</p>\n<p class=\"small soft\">{}{} repeats{}</p>\n<div class=\"plots\">\n",
+        "<h2 id=\"{}\">{}</h2>\n<p>{}</p>\n<p class=\"small soft\">{}{}{}</p>\n<div class=\"plots\">\n",
         anchor(&plan.name),
         escape(&plan.name),
         escape(&plan.question),
@@ -135,7 +135,7 @@ fn section(part: &Part) -> String {
         } else {
             format!("{}; ", escape(&plan.size))
         },
-        plan.repeats,
+        number::repeats(plan.repeats),
         plan.baseline
             .as_ref()
             .map(|baseline| format!("; ratios to {}", escape(baseline)))
@@ -218,9 +218,4 @@ fn figure(title: &str, plot: Option<String>, about: &str) -> String {
         format!("<figcaption>{}</figcaption>", escape(about))
     };
     format!("<figure><h3>{}</h3>{plot}{about}</figure>\n", escape(title))
-}
-
-/// The class of a verdict, for its colour.
-fn verdict_class(verdict: &Verdict) -> &'static str {
-    verdict.word()
 }

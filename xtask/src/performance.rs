@@ -104,8 +104,11 @@ fn claims(claimed: &[Claimed]) -> String {
 fn scenario(part: &Part) -> String {
     let plan = &part.plan;
     let mut text = format!(
-        "### `{}`\n\n{} Size: {}; {} repeats",
-        plan.name, plan.question, plan.size, plan.repeats
+        "### `{}`\n\n{} Size: {}; {}",
+        plan.name,
+        plan.question,
+        plan.size,
+        number::repeats(plan.repeats)
     );
     match &plan.baseline {
         Some(baseline) => {

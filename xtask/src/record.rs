@@ -85,10 +85,9 @@ impl Record {
     pub(crate) fn begin(root: &Path, quick: bool) -> Self {
         #[expect(clippy::disallowed_methods, reason = "the date of a record is wall time")]
         let now = std::time::SystemTime::now();
-        let typed: Vec<String> = std::env::args().skip(1).collect();
         Self {
             format: FORMAT,
-            command: format!("cargo xtask {}", typed.join(" ")),
+            command: typed(std::env::args().skip(1)),
             date: humantime::format_rfc3339_seconds(now).to_string(),
             quick,
             machine: Machine::read(root),
@@ -108,6 +107,18 @@ impl Record {
             part.summaries = part.rows();
         }
     }
+}
+
+/// A command line as it is worth keeping: paths without their folders, which are of one machine.
+fn typed(args: impl Iterator<Item = String>) -> String {
+    let short = |arg: String| match arg.rsplit_once('/') {
+        Some((_, name)) if !name.is_empty() => name.to_owned(),
+        _ => arg,
+    };
+    let words = ["cargo".to_owned(), "xtask".to_owned()]
+        .into_iter()
+        .chain(args.map(short));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 impl Part {
@@ -287,6 +298,13 @@ mod tests {
         assert!(text.contains(r#""ratio":{"median":0.9"#), "{text}");
         let read: Record = serde_json::from_str(&text).expect("the same form");
         assert_eq!(read, fixture::record(9.0));
+    }
+
+    #[test]
+    fn a_command_is_kept_without_the_folders_of_a_machine() {
+        let args = ["bench", "io", "--json", "/home/me/run.json", "--report", "out/"];
+        let kept = typed(args.into_iter().map(str::to_owned));
+        assert_eq!(kept, "cargo xtask bench io --json run.json --report out/");
     }
 
     #[test]

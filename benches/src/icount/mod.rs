@@ -2,8 +2,9 @@
 //! nothing else.
 //!
 //! The program `icount` runs one of them. `cargo xtask icount` runs it twice under callgrind, with two numbers of
-//! rounds: the difference is the rounds' alone, whatever the process costs beside. Counts repeat, so they are what
-//! a regression check can stand on; what they leave out is waiting for memory and for other threads.
+//! rounds, and counts only within `counted`: set-up reads clocks until they agree, which takes as long as it
+//! takes. The difference is the rounds' alone. Counts repeat, so they are what a regression check can stand on;
+//! what they leave out is waiting for memory and for other threads.
 
 mod operations;
 
@@ -11,6 +12,12 @@ use crate::Error;
 
 /// Does an operation so often.
 type Work = fn(contender: &str, rounds: u64) -> Result<(), Error>;
+
+/// What is counted: callgrind is told this function's name, and counts from its begin to its end.
+#[inline(never)]
+pub(crate) fn counted<T>(work: impl FnOnce() -> T) -> T {
+    std::hint::black_box(work())
+}
 
 /// One operation, and who can do it.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! The operations themselves.
 
+use std::future::Future;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use prometheus_client::metrics::counter::Counter as PrometheusCounter;
 use prometheus_client::metrics::histogram::Histogram as PrometheusHistogram;
 use tokio::runtime::{Builder, Runtime};
 
+use super::counted;
 use crate::Error;
 use crate::pairs::{self, Kind};
 use crate::pools::{Bb8, Deadpool, Evenkeel, Numbers, Pool, one_by_one};
@@ -52,41 +54,49 @@ pub(super) fn ready_pair(contender: &str, rounds: u64) -> Result<(), Error> {
     let rounds = usize::try_from(rounds).unwrap_or(usize::MAX);
     let name = contender.to_owned();
     let runtime = runtime()?;
-    let task = runtime.spawn(async move { pairs::open(&name, Kind::Ready).await?.run(rounds).await });
-    let done = runtime.block_on(task);
+    let mut pair = runtime.block_on(pairs::open(&name, Kind::Ready))?;
+    let task = runtime.spawn(async move { pair.run(rounds).await });
+    let done = counted(|| runtime.block_on(task));
     done.map_err(|e| Error::contender("the task", e))?.map(drop)
 }
 
 /// A checkout and its return.
 pub(super) fn pool_checkout(contender: &str, rounds: u64) -> Result<(), Error> {
-    runtime()?.block_on(async {
-        let source = Numbers::default();
-        match contender {
-            "evenkeel" => lend(Evenkeel::of(source, IDLE, IDLE).await?, rounds).await,
-            "deadpool" => lend(Deadpool::of(source, IDLE, IDLE, false).await?, rounds).await,
-            "deadpool-timeouts" => lend(Deadpool::of(source, IDLE, IDLE, true).await?, rounds).await,
-            "bb8" => lend(Bb8::of(source, IDLE, IDLE, true).await?, rounds).await,
-            _ => lend(Bb8::of(source, IDLE, IDLE, false).await?, rounds).await,
-        }
-    })
+    let (runtime, source) = (runtime()?, Numbers::default());
+    match contender {
+        "evenkeel" => lend(&runtime, Evenkeel::of(source, IDLE, IDLE), rounds),
+        "deadpool" => lend(&runtime, Deadpool::of(source, IDLE, IDLE, false), rounds),
+        "deadpool-timeouts" => lend(&runtime, Deadpool::of(source, IDLE, IDLE, true), rounds),
+        "bb8" => lend(&runtime, Bb8::of(source, IDLE, IDLE, true), rounds),
+        _ => lend(&runtime, Bb8::of(source, IDLE, IDLE, false), rounds),
+    }
 }
 
-async fn lend<P: Pool<Connection = u64>>(pool: P, rounds: u64) -> Result<(), Error> {
-    let task = tokio::spawn(async move { one_by_one(&pool, rounds).await });
-    task.await.map_err(|e| Error::contender("the task", e))?.map(drop)
+fn lend<P: Pool<Connection = u64>>(
+    runtime: &Runtime,
+    pool: impl Future<Output = Result<P, Error>>,
+    rounds: u64,
+) -> Result<(), Error> {
+    let pool = runtime.block_on(pool)?;
+    let task = runtime.spawn(async move { one_by_one(&pool, rounds).await });
+    let done = counted(|| runtime.block_on(task));
+    done.map_err(|e| Error::contender("the task", e))?.map(drop)
 }
 
 /// A selection among a hundred, counted, and the end of the oldest request.
 pub(super) fn select(contender: &str, rounds: u64) -> Result<(), Error> {
     let mut selector = balancer::selector(contender, MEMBERS, IN_FLIGHT as usize)?;
-    for round in 0..rounds + IN_FLIGHT {
+    for _ in 0..IN_FLIGHT {
         selector.select()?;
-        if round >= IN_FLIGHT {
-            black_box(selector.end_oldest()?);
-        }
-        selector.between();
     }
-    Ok(())
+    counted(|| {
+        for _ in 0..rounds {
+            selector.select()?;
+            black_box(selector.end_oldest()?);
+            selector.between();
+        }
+        Ok(())
+    })
 }
 
 /// A request counted and its latency recorded.
@@ -96,20 +106,18 @@ pub(super) fn count_and_record(contender: &str, rounds: u64) -> Result<(), Error
     let peer = PrometheusHistogram::new([
         0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
     ]);
-    for round in 0..rounds {
-        let nanos = black_box(latency(round));
-        match contender {
-            "prometheus-client" => {
-                peer_counter.inc();
-                peer.observe(nanos as f64 * 1e-9);
-            }
-            "evenkeel" => histogram.record(nanos),
-            _ => {
-                counter.increment();
-                histogram.record(nanos);
-            }
+    let one = |nanos: u64| match contender {
+        "prometheus-client" => {
+            peer_counter.inc();
+            peer.observe(nanos as f64 * 1e-9);
         }
-    }
+        "evenkeel" => histogram.record(nanos),
+        _ => {
+            counter.increment();
+            histogram.record(nanos);
+        }
+    };
+    counted(|| (0..rounds).for_each(|round| one(black_box(latency(round)))));
     black_box((histogram.snapshot().count(), counter.value(), peer_counter.get()));
     Ok(())
 }
@@ -120,14 +128,12 @@ pub(super) fn average(contender: &str, rounds: u64) -> Result<(), Error> {
     let tau = Duration::from_secs(10);
     let (peak, plain) = (PeakEwma::new(tau).map_err(wrong)?, Ewma::new(tau).map_err(wrong)?);
     let window = SuccessWindow::new(tau, 10).map_err(wrong)?;
-    for round in 0..rounds {
-        let sample = black_box(latency(round)) as f64;
-        match contender {
-            "evenkeel-peak-ewma" => peak.record(sample, time(round)),
-            "evenkeel-ewma" => plain.record(sample, time(round)),
-            _ => window.record(sample > 0.0, time(round)),
-        }
-    }
+    let one = |round: u64, sample: f64| match contender {
+        "evenkeel-peak-ewma" => peak.record(sample, time(round)),
+        "evenkeel-ewma" => plain.record(sample, time(round)),
+        _ => window.record(sample > 0.0, time(round)),
+    };
+    counted(|| (0..rounds).for_each(|round| one(round, black_box(latency(round)) as f64)));
     Ok(())
 }
 
@@ -135,19 +141,23 @@ pub(super) fn average(contender: &str, rounds: u64) -> Result<(), Error> {
 pub(super) fn breaker(contender: &str, rounds: u64) -> Result<(), Error> {
     if contender == "failsafe" {
         let peer = failsafe::Config::new().build();
-        for _ in 0..rounds {
-            if black_box(&peer).is_call_permitted() {
-                peer.on_success();
+        counted(|| {
+            for _ in 0..rounds {
+                if black_box(&peer).is_call_permitted() {
+                    peer.on_success();
+                }
             }
-        }
+        });
         return Ok(());
     }
     let breaker = CircuitBreaker::new(CircuitBreakerConfig::default());
     let breaker = breaker.map_err(|e| Error::contender("set-up", e))?;
-    for round in 0..rounds {
-        let permit = black_box(&breaker).permit(time(round));
-        let permit = permit.map_err(|e| Error::contender("permit", e))?;
-        permit.finish(black_box(Outcome::Success), time(round));
-    }
-    Ok(())
+    counted(|| {
+        for round in 0..rounds {
+            let permit = black_box(&breaker).permit(time(round));
+            let permit = permit.map_err(|e| Error::contender("permit", e))?;
+            permit.finish(black_box(Outcome::Success), time(round));
+        }
+        Ok(())
+    })
 }

@@ -24,7 +24,7 @@ pub(crate) enum Error {
     #[error("cannot start cargo: {0}")]
     Start(std::io::Error),
     /// Cargo has said why on standard error.
-    #[error("`{binary}` did not build (cargo: {status})")]
+    #[error("{binary} did not build (cargo: {status})")]
     Failed {
         /// The program.
         binary: &'static str,
@@ -55,6 +55,30 @@ pub(crate) fn program(root: &Path, binary: &'static str) -> Result<PathBuf, Erro
         });
     }
     executable(&String::from_utf8_lossy(&done.stdout), binary).ok_or(Error::Lost(binary))
+}
+
+/// Builds the criterion benchmarks, so that nothing is compiled while something is measured.
+pub(super) fn benchmarks(root: &Path) -> Result<(), Error> {
+    let status = workspace::cargo()
+        .current_dir(root)
+        .args([
+            "bench",
+            "--package",
+            PACKAGE,
+            "--features",
+            "peers",
+            "--benches",
+            "--no-run",
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .map_err(Error::Start)?;
+    if status.success() {
+        return Ok(());
+    }
+    let binary = "the criterion benchmarks";
+    Err(Error::Failed { binary, status })
 }
 
 /// One of cargo's messages, as far as it matters here.

@@ -58,7 +58,10 @@ fn section(part: &Part, quick: bool, width: usize) -> String {
         lines.push("  nothing was measured".to_owned());
         return lines.join("\n") + "\n";
     }
-    let mut method = format!("  median over {} repeats, then (least .. most)", scenario.repeats);
+    let mut method = format!(
+        "  median over {}, then (least .. most)",
+        number::repeats(scenario.repeats)
+    );
     if let Some(baseline) = &scenario.baseline {
         method.push_str(&format!(
             ", then × {baseline}, repeat by repeat, with its 95 % interval [low .. high] or, under {LEAST} repeats, \

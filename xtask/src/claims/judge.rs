@@ -2,6 +2,7 @@
 
 use super::{Claim, Expect, Shown};
 use crate::number;
+use crate::record::bootstrap::LEAST;
 use crate::record::statistics::Summary;
 use crate::record::{Better, Part, Record};
 
@@ -107,7 +108,7 @@ fn one(claim: &Claim, record: &Record) -> Claimed {
 /// Whole interval on one side, or open.
 fn verdict(expect: Expect, told: &Summary) -> Verdict {
     let Some([low, high]) = told.interval else {
-        return Verdict::NotMeasured(format!("{} repeats are too few to tell", told.samples));
+        return Verdict::NotMeasured(format!("{} of at least {LEAST} repeats", told.samples));
     };
     let (holds, fails) = match expect {
         Expect::RatioLeast(least) | Expect::ValueLeast(least) => (low >= least, high < least),
@@ -204,7 +205,7 @@ mod tests {
         let mut record = fixture::record(9.0);
         record.scenarios[0].samples.retain(|sample| sample.repeat < 3);
         let few = one(&claim("rate", Expect::RatioLeast(1.0)), &record);
-        assert!(says(few).contains("3 repeats are too few"));
+        assert!(says(few).contains("3 of at least 5 repeats"));
         record.scenarios[0]
             .samples
             .retain(|sample| sample.contender != "naive");

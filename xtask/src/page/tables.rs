@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::better;
 use super::html::escape;
-use super::{better, verdict_class};
 use crate::claims::Claimed;
 use crate::number;
 use crate::record::Part;
@@ -15,18 +15,24 @@ pub(super) fn claims(claimed: &[Claimed]) -> String {
          <th>against the naive way</th><th>expected</th><th>against the best peer</th><th>measured by</th></tr></thead>\n<tbody>\n",
     );
     for row in claimed {
-        let _ = writeln!(
+        let _ = write!(
             text,
-            "<tr><td>{}</td><td class=\"verdict {}\">{}</td><td data-label=\"naive\">{}</td>\
-             <td data-label=\"expected\">{}</td><td data-label=\"best peer\">{}</td><td data-label=\"measured by\">{}</td></tr>",
+            "<tr><td>{}</td><td class=\"verdict {}\">{}</td>",
             escape(&row.text),
-            verdict_class(&row.verdict),
+            row.verdict.word(),
             escape(&row.verdict.words()),
-            escape(&row.naive),
-            escape(&row.expected),
-            escape(&row.peer),
-            escape(&row.place),
         );
+        for (label, cell) in [
+            ("naive", &row.naive),
+            ("expected", &row.expected),
+            ("best peer", &row.peer),
+            ("measured by", &row.place),
+        ] {
+            // A phone shows no empty lines.
+            let none = if cell == "—" { " class=\"none\"" } else { "" };
+            let _ = write!(text, "<td data-label=\"{label}\"{none}>{}</td>", escape(cell));
+        }
+        text.push_str("</tr>\n");
     }
     text + "</tbody>\n</table>\n"
 }

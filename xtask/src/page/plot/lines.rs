@@ -51,7 +51,7 @@ fn draw(lines: &[Line], about: &str) -> Option<String> {
              <text class=\"soft end\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             LEFT - 5.0,
             y + 4.0,
-            escape(&number::figure(mark))
+            escape(&number::short(mark))
         );
     }
     for mark in across.marks() {
@@ -60,7 +60,7 @@ fn draw(lines: &[Line], about: &str) -> Option<String> {
             "<text class=\"soft middle\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             across.at(mark).min(right - 10.0),
             HEIGHT - 6.0,
-            escape(&number::figure(mark))
+            escape(&number::short(mark))
         );
     }
     for (index, line) in lines

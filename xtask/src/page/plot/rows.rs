@@ -36,7 +36,7 @@ fn axis(scale: &Scale, rows: usize) -> String {
             "<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{bottom:.1}\"/>\
              <text class=\"soft{anchor}\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
             bottom + 13.0,
-            escape(&number::figure(*mark))
+            escape(&number::short(*mark))
         );
     }
     text
