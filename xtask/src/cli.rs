@@ -22,7 +22,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run benchmark scenarios beside what people use today, and print what was measured
-    Bench(BenchArgs),
+    Bench(Box<BenchArgs>),
     /// Say what changed between two runs beyond the noise, as markdown; fails when something of ours got worse
     Compare(CompareArgs),
     /// Count the instructions of the hot paths under callgrind
