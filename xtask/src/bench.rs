@@ -202,10 +202,9 @@ fn measure(root: &Path, runner: &PathBuf, args: &BenchArgs) -> Result<(Record, E
         record.scenarios.extend(parts);
         failure = stopped.map(|why| (matches!(why, micro::Error::Interrupted), why.to_string()));
     }
-    record.seconds = begun.seconds().round();
     record.complete = failure.is_none();
     record.error = failure.as_ref().map(|(_, why)| why.clone());
-    record.sum_up();
+    record.end(begun.seconds());
     say::out(table::print(&record, table::width()).trim_end());
     let failed: usize = record.scenarios.iter().map(|part| part.failed.len()).sum();
     let code = match failure {
