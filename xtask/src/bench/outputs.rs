@@ -66,7 +66,7 @@ impl Outputs {
         json.transpose()?;
         page.transpose()?;
         if args.record {
-            if let Some(why) = unfit(record) {
+            if let Some(why) = unfit(root, record) {
                 return Err(Error::Unfit(why));
             }
             performance::write(root, record, &claimed)?;
@@ -76,14 +76,51 @@ impl Outputs {
 }
 
 /// Why a run is no record, if it is none.
-fn unfit(record: &Record) -> Option<&'static str> {
+fn unfit(root: &Path, record: &Record) -> Option<&'static str> {
     if record.quick {
         Some("is quick")
     } else if !record.complete {
         Some("did not come to its end")
     } else if record.scenarios.iter().any(|part| !part.failed.is_empty()) {
         Some("has steps that failed")
+    } else if !scenarios(root).iter().all(|name| record.part(name).is_some()) {
+        Some("has not every scenario")
     } else {
         None
+    }
+}
+
+/// The names of all scenarios, by their files.
+fn scenarios(root: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(root.join("benches/scenarios"))
+        .into_iter()
+        .flatten();
+    let name = |file: std::io::Result<std::fs::DirEntry>| {
+        let name = file.ok()?.file_name();
+        Some(name.to_string_lossy().strip_suffix(".toml")?.to_owned())
+    };
+    files.filter_map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::fixture;
+
+    #[test]
+    fn a_record_is_of_every_scenario_whole_and_full() {
+        let root = std::env::temp_dir().join(format!("xtask-unfit-{}", std::process::id()));
+        let folder = root.join("benches/scenarios");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("io.toml"), "").expect("written");
+        let mut record = fixture::record(9.0);
+        assert_eq!(unfit(&root, &record), None);
+        std::fs::write(folder.join("pool.toml"), "").expect("written");
+        assert_eq!(unfit(&root, &record), Some("has not every scenario"));
+        record.complete = false;
+        assert_eq!(unfit(&root, &record), Some("did not come to its end"));
+        record.quick = true;
+        assert_eq!(unfit(&root, &record), Some("is quick"));
+        std::fs::remove_dir_all(root).expect("removed");
     }
 }
