@@ -88,7 +88,7 @@ fn the_time_of_failures_is_told_apart_from_that_of_successes() {
 
 #[test]
 fn a_cell_fits_the_pair_of_cache_lines_that_it_has_for_itself() {
-    assert!(std::mem::size_of::<Fields>() <= 128);
+    assert!(size_of::<Fields>() <= 128);
 }
 
 #[test]
