@@ -132,7 +132,12 @@ impl<K: PartialEq + Ord + Clone> Groups<K> {
     /// In another group by their shares without the chosen one; failing that in all others, the preferred
     /// first; then anybody.
     #[cold]
-    fn pick_elsewhere(&self, chosen: usize, word: u64, context: &PickContext<'_>) -> Result<usize, PickError> {
+    fn pick_elsewhere(
+        &self,
+        chosen: usize,
+        word: u64,
+        context: &PickContext<'_>,
+    ) -> Result<usize, PickError> {
         let second = match self.without.get(chosen) {
             Some(others) => others.draw(derive(word, SALT_WITHOUT)),
             None => chosen,

@@ -16,7 +16,8 @@ use crate::{
 )]
 pub struct LeastResponseTimeConfig {
     /// How many members a pick looks at: a run from a random one on or, where weights differ, as many
-    /// draws by weight. At least 1; 16 by default, because each look at a latency costs more than one at a count, and the best of more adds to the herd.
+    /// draws by weight. At least 1; 16 by default, because each look at a latency costs more than one at
+    /// a count, and the best of more adds to the herd.
     pub sample: usize,
 }
 

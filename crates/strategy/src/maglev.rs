@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use crate::mix::{below, derive};
 use crate::{
-    BackendId, BuildContext, BuildError, ConfigError, Member, MemberSet, PickContext, PickError, Picker,
-    Strategy,
+    BackendId, BuildContext, BuildError, ConfigError, MemberSet, PickContext, PickError, Picker, Strategy,
 };
 
 mod table;

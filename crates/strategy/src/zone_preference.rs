@@ -228,7 +228,10 @@ mod tests {
         // b has 4 of the 8 that are left where 2 would do for a quarter of the clients, c has 3.
         assert!((12_800..=13_900).contains(&fresh[1]), "{fresh:?}");
         for (stale, fresh) in stale.iter().zip(fresh) {
-            assert!(stale.abs_diff(fresh) < 500, "{stale:?}, after the rebuild {fresh:?}");
+            assert!(
+                stale.abs_diff(fresh) < 500,
+                "{stale:?}, after the rebuild {fresh:?}"
+            );
         }
     }
 

@@ -97,7 +97,11 @@ fn failing_at_once_does_not_look_like_having_time_to_spare() {
         for _ in 0..12 {
             for k in 0..10 {
                 let at_once = (Outcome::Failure, Duration::from_micros(1));
-                let (outcome, took) = if k < failures { at_once } else { success(10).unwrap() };
+                let (outcome, took) = if k < failures {
+                    at_once
+                } else {
+                    success(10).unwrap()
+                };
                 fleet.members[0].load().record(outcome, took, fleet.now);
             }
             fleet.run(1, |index| if index == 0 { None } else { success(10) });

@@ -135,7 +135,12 @@ pub(super) fn fill(described: &[Member], members: &MemberSet, size: u32) -> Vec<
 ///
 /// Those who lack entries take turns, each along its permutation, and take what is free or held by
 /// somebody beyond its number.
-pub(super) fn refill(described: &[Member], members: &MemberSet, ids: &[BackendId], before: &[u32]) -> Vec<u32> {
+pub(super) fn refill(
+    described: &[Member],
+    members: &MemberSet,
+    ids: &[BackendId],
+    before: &[u32],
+) -> Vec<u32> {
     let size = before.len() as u32;
     let mut walkers = walkers(described, members, size);
     let mut lacks = vec![0_i64; walkers.len()];

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
 
 use super::*;
-use crate::Strategy;
 use crate::testing::{counts, members};
+use crate::{Member, Strategy};
 
 fn table_of(members: &[Member], size: u32) -> Vec<u32> {
     fill(members, &MemberSet::new(members).unwrap(), size)
@@ -62,7 +62,11 @@ fn a_light_member_has_its_turns_between_those_of_the_heavy_and_not_after_them() 
     // Two rounds in, and many rounds in: everyone has its share, give or take the first turn.
     for size in [7_u32, 61, 601, 6_007] {
         for (share, weight) in shares(size).iter().zip(weights) {
-            assert!(share.abs_diff(size * weight / 6) <= 1, "{size}: {:?}", shares(size));
+            assert!(
+                share.abs_diff(size * weight / 6) <= 1,
+                "{size}: {:?}",
+                shares(size)
+            );
         }
     }
 }
