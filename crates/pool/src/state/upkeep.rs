@@ -18,8 +18,12 @@ impl<T> State<T> {
         if self.closing {
             return None;
         }
-        // What comes back while the background task sleeps can not fall idle sooner than this.
-        self.wake_at = now.saturating_add(self.limits.idle_timeout);
+        // What comes back while the background task sleeps can fall due neither for closing nor for a
+        // check sooner than this.
+        let shortest = self.limits.check_every.map_or(self.limits.idle_timeout, |every| {
+            every.min(self.limits.idle_timeout)
+        });
+        self.wake_at = now.saturating_add(shortest);
         self.expire_waiters(now, fx);
         self.wake_at = self.wake_at.min(self.earliest_deadline);
         self.reap(now, fx);
