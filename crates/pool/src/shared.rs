@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use evenkeel_stats::{Clock, CloseEvent, Observe, RealClock, Timestamp};
+use futures::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::dial::{Dialler, Reservation};
 use crate::effects::{Effects, Lists};
@@ -219,29 +221,52 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
+    /// Lets users' code see the last of a connection. This runs in destructors and in the background
+    /// task, which a panic would end, and the pool with it.
     fn bury(&self, mut live: Box<Live<T>>, reason: CloseReason) {
-        if let Some(hooks) = &self.hooks {
-            hooks.closed(&mut live.connection, reason);
+        let last = AssertUnwindSafe(move || {
+            if let Some(hooks) = &self.hooks {
+                hooks.closed(&mut live.connection, reason);
+            }
+            if let Some(observer) = &self.observer {
+                observer.close(&CloseEvent {
+                    target: &live.address.target,
+                    age: self.time.coarse().since(live.born),
+                    reason: reason.as_str(),
+                });
+            }
+            drop(live);
+        });
+        if catch_unwind(last).is_err() {
+            tracing::warn!(%reason, "a hook, an observer or a destructor panicked over a closed connection");
         }
-        if let Some(observer) = &self.observer {
-            observer.close(&CloseEvent {
-                target: &live.address.target,
-                age: self.time.coarse().since(live.born),
-                reason: reason.as_str(),
-            });
-        }
-        drop(live);
     }
 
-    /// A time limit that also runs for callers outside of the runtime.
-    pub(crate) fn within<F: Future>(&self, limit: Duration, future: F) -> tokio::time::Timeout<F> {
-        let _inside = self.runtime.enter();
-        tokio::time::timeout(limit, future)
+    /// What `future` gives, unless `limit` passes first or the runtime ends.
+    ///
+    /// The timer is a task, because a timer itself can be polled neither outside of its runtime nor
+    /// after that has ended, and callers may be there.
+    pub(crate) async fn within<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        let mut timer = Timer(self.runtime.spawn(async move { tokio::time::sleep(limit).await }));
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            _ = &mut timer.0 => None,
+        }
     }
 
     /// Closes the pool: nobody is served any more.
     pub(crate) fn shut(self: &Arc<Self>) {
         self.change(|state, _, fx| state.close(fx));
+    }
+}
+
+/// Ends with whoever waits for it.
+struct Timer(JoinHandle<()>);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -273,13 +298,15 @@ impl<T: Send + 'static> Held<T> {
         }
     }
 
-    /// Puts it to `Recycle::check`; gives it back if it is good, and closes it if not, or if the
-    /// answer does not come within `limit`.
+    /// Puts it to `Recycle::check`; gives it back if it is good, and closes it if not, if that
+    /// panics, or if the answer does not come within `limit`.
     pub(crate) async fn check(mut self, limit: Duration) -> Option<Box<Live<T>>> {
         let good = match (&self.shared.recycle, &mut self.live) {
             (Some(recycle), Some(live)) => {
-                let answer = recycle.check(&mut live.connection);
-                self.shared.within(limit, answer).await.unwrap_or(false)
+                let answer = async { recycle.check(&mut live.connection).await };
+                // Others are checked in the same task.
+                let answer = AssertUnwindSafe(answer).catch_unwind();
+                matches!(self.shared.within(limit, answer).await, Some(Ok(true)))
             }
             _ => true,
         };

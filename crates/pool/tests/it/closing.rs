@@ -113,3 +113,28 @@ fn a_pool_whose_runtime_has_ended_says_so_instead_of_hanging() {
     let stats = pool.stats();
     assert_eq!((stats.size, stats.dialling), (0, 0));
 }
+
+#[test]
+fn closing_after_the_runtime_has_ended_neither_panics_nor_waits() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let script = Script::opening();
+    let (pool, held) = runtime.block_on(async {
+        let script = script.clone();
+        let pool = ConnectionPool::new(
+            move |target| script.clone().dial(target),
+            [target(1)],
+            config(0, 2),
+        )
+        .unwrap();
+        let held = pool.checkout().await.unwrap();
+        (pool, held)
+    });
+    drop(runtime);
+    let report = futures::executor::block_on(pool.close(3600 * SECOND));
+    assert_eq!((report.drained, report.cut), (0, 1));
+    drop(held);
+    assert_eq!(script.open(), 0);
+}

@@ -176,3 +176,28 @@ async fn a_reset_that_panics_costs_one_connection_and_no_place() {
     drop(pool.checkout().await.unwrap());
     assert_eq!(pool.stats().idle, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_panics_costs_one_connection_and_spares_those_checked_beside_it() {
+    struct FirstPanics;
+    impl Recycle<Conn> for FirstPanics {
+        fn check<'a>(&'a self, connection: &'a mut Conn) -> BoxFuture<'a, bool> {
+            let first = connection.id == 0;
+            Box::pin(async move {
+                tokio::time::sleep(MILLI).await;
+                assert!(!first, "told to");
+                tokio::time::sleep(MILLI).await;
+                true
+            })
+        }
+    }
+    let script = Script::opening();
+    let pool = builder(&script, config(0, 4))
+        .recycle(FirstPanics)
+        .build()
+        .unwrap();
+    drop(take(&pool, 4).await);
+    tokio::time::sleep(31 * SECOND).await;
+    let stats = pool.stats();
+    assert_eq!((stats.idle, stats.checking, stats.closed.unhealthy), (3, 0, 1));
+}
