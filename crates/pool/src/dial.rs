@@ -104,6 +104,7 @@ impl<T: Send + 'static> Reservation<T> {
             since: now,
             checked: now,
             fresh: true,
+            rested: false,
             reusable: true,
             uses: 0,
             timed: None,

@@ -8,7 +8,7 @@ use crate::CloseReason;
 ///
 /// For counting only, [`Observe`](evenkeel_stats::Observe) is the simpler tap. Methods run on the
 /// task that caused the event, outside every lock, and must not block. A panic in one costs the
-/// connection it was shown, and nothing else.
+/// connection it was shown, and nothing else; one in [`created`](Self::created) counts as a failed connect.
 pub trait Hooks<T>: Send + Sync {
     /// A connection to `target` was opened. Nobody has used it yet.
     fn created(&self, connection: &mut T, target: &Target) {

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use evenkeel_stats::{Clock, CloseEvent, Observe, RealClock, Timestamp};
-use futures::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -49,7 +48,6 @@ pub(crate) struct Settings {
     pub(crate) connection_timeout: Duration,
     pub(crate) checkout_timeout: Duration,
     pub(crate) validate_after_idle: Option<Duration>,
-    pub(crate) check_concurrency: usize,
 }
 
 /// The pool's clock. The usual one is known by type, so that reading it is not a virtual call.
@@ -213,6 +211,9 @@ impl<T: Send + 'static> Shared<T> {
         for dial in lists.give_up {
             dial.abort();
         }
+        if lists.strategy_panicked {
+            tracing::error!("the strategy panicked over a choice; any address with room was taken");
+        }
         for order in lists.dial {
             self.runtime.spawn(Reservation::new(self.clone(), order).run());
         }
@@ -276,56 +277,5 @@ impl<T> fmt::Debug for Shared<T> {
             .field("census", &self.state.lock().census())
             .field("settings", &self.settings)
             .finish_non_exhaustive()
-    }
-}
-
-/// A connection that is neither idle nor handed out: being checked, on somebody's time. If that is
-/// dropped half-way, the connection goes and its place is free.
-#[derive(Debug)]
-pub(crate) struct Held<T: Send + 'static> {
-    live: Option<Box<Live<T>>>,
-    shared: Arc<Shared<T>>,
-    /// Whether it counts as being checked in the background.
-    background: bool,
-}
-
-impl<T: Send + 'static> Held<T> {
-    pub(crate) fn new(shared: Arc<Shared<T>>, live: Box<Live<T>>, background: bool) -> Self {
-        Self {
-            live: Some(live),
-            shared,
-            background,
-        }
-    }
-
-    /// Puts it to `Recycle::check`; gives it back if it is good, and closes it if not, if that
-    /// panics, or if the answer does not come within `limit`.
-    pub(crate) async fn check(mut self, limit: Duration) -> Option<Box<Live<T>>> {
-        let good = match (&self.shared.recycle, &mut self.live) {
-            (Some(recycle), Some(live)) => {
-                let answer = async { recycle.check(&mut live.connection).await };
-                // Others are checked in the same task.
-                let answer = AssertUnwindSafe(answer).catch_unwind();
-                matches!(self.shared.within(limit, answer).await, Some(Ok(true)))
-            }
-            _ => true,
-        };
-        if good { self.live.take() } else { None }
-    }
-}
-
-impl<T: Send + 'static> Drop for Held<T> {
-    fn drop(&mut self) {
-        if let Some(live) = self.live.take() {
-            let background = self.background;
-            self.shared.change(|state, now, fx| {
-                if background {
-                    state.check_failed(live, now, fx);
-                } else {
-                    state.uncount();
-                    state.discard(live, CloseReason::Unhealthy, now, fx);
-                }
-            });
-        }
     }
 }

@@ -12,6 +12,9 @@ use crate::live::Live;
 /// The pause between two rounds of reaping, so that what falls due together goes by and by.
 const REAP_PAUSE: Duration = Duration::from_millis(100);
 
+/// Idle connections that are checked at a time, at most; and never more than a quarter of them, or one.
+const MOST_CHECKS: usize = 16;
+
 impl<T> State<T> {
     /// Does what is due. Says when to look again; never once the pool is closed.
     pub(crate) fn upkeep(&mut self, now: Timestamp, fx: &mut Effects<T>) -> Option<Timestamp> {
@@ -98,6 +101,11 @@ impl<T> State<T> {
         if self.closing || !self.line.is_empty() {
             return None;
         }
+        // The others stay for whoever asks meanwhile.
+        let most = ((self.idle.len() + self.checking) / 4).clamp(1, MOST_CHECKS);
+        if self.checking >= most {
+            return None;
+        }
         let due = |live: &Live<T>| live.quiet_since().saturating_add(every) <= now;
         let at = self.idle.iter().position(|live| due(live))?;
         self.checking += 1;
@@ -114,7 +122,7 @@ impl<T> State<T> {
         quiet.map(|since| since.saturating_add(every))
     }
 
-    /// A checked connection is good: it goes back where it is used last.
+    /// A checked connection is good: it goes back to those that nobody has used for long.
     pub(crate) fn checked(&mut self, mut live: Box<Live<T>>, now: Timestamp, fx: &mut Effects<T>) {
         self.checking = self.checking.saturating_sub(1);
         live.checked = now;
@@ -128,6 +136,11 @@ impl<T> State<T> {
     /// A checked connection is dead.
     pub(crate) fn check_failed(&mut self, live: Box<Live<T>>, now: Timestamp, fx: &mut Effects<T>) {
         self.checking = self.checking.saturating_sub(1);
-        self.discard(live, CloseReason::Unhealthy, now, fx);
+        let reason = if self.closing {
+            CloseReason::Shutdown
+        } else {
+            CloseReason::Unhealthy
+        };
+        self.discard(live, reason, now, fx);
     }
 }

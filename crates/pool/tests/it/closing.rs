@@ -33,6 +33,33 @@ async fn close_refuses_newcomers_answers_waiters_and_waits_for_what_is_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn close_does_not_wait_for_checks() {
+    use evenkeel_pool::Recycle;
+    use futures::future::BoxFuture;
+
+    struct NeverAnswers;
+    impl Recycle<Conn> for NeverAnswers {
+        fn check<'a>(&'a self, _: &'a mut Conn) -> BoxFuture<'a, bool> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let script = Script::opening();
+    let pool = builder(&script, config(4, 4))
+        .recycle(NeverAnswers)
+        .build()
+        .unwrap();
+    pool.warm_up().await.unwrap();
+    tokio::time::sleep(31 * SECOND).await;
+    assert_eq!((pool.stats().used, pool.stats().checking), (0, 1));
+    let start = tokio::time::Instant::now();
+    let report = pool.close(10 * SECOND).await;
+    assert_eq!((report.drained, report.cut), (0, 0));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    settle().await;
+    assert_eq!((script.open(), pool.stats().closed.shutdown), (0, 4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn close_reports_what_is_still_out_at_the_deadline() {
     let script = Script::opening();
     let pool = pool(&script, config(0, 2));

@@ -181,9 +181,38 @@ async fn a_hook_that_panics_costs_its_connection_and_neither_a_place_nor_the_poo
             // Idle ones go in the background.
             tokio::time::sleep(60 * SECOND).await;
         }
+        // A panic over the hook's panic would end the process.
+        let user = {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                let _loan = pool.checkout().await;
+                panic!("told to");
+            })
+        };
+        assert!(user.await.is_err());
         assert!(!pool.is_closed(), "{turn}: the pool went with it");
         let stats = pool.stats();
         assert_eq!((stats.size, stats.used, stats.checking), (0, 0, 0), "{turn}");
         assert_eq!(script.open(), 0, "{turn}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_is_counted_once_although_it_was_served_with_a_dead_connection() {
+    let script = Script::always(Act::Open(MILLI));
+    let pool = builder(&script, config(0, 1))
+        .recycle(|conn: &mut Conn| conn.alive)
+        .build()
+        .unwrap();
+    let mut held = pool.checkout().await.unwrap();
+    let waiter = {
+        let pool = pool.clone();
+        tokio::spawn(async move { pool.checkout().await.map(drop) })
+    };
+    settle().await;
+    held.alive = false;
+    drop(held);
+    waiter.await.unwrap().unwrap();
+    let stats = pool.stats();
+    assert_eq!((stats.hits, stats.misses, stats.waits), (0, 2, 2));
 }
