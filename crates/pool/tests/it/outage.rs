@@ -116,7 +116,7 @@ async fn the_last_hope_gone_tells_those_who_wait_at_once() {
         let pool = pool.clone();
         tokio::spawn(async move { pool.checkout().await.map(drop) })
     };
-    good.iter_mut().for_each(|loan| loan.mark_broken());
+    good.iter_mut().for_each(PooledConnection::mark_broken);
     drop(good);
     tokio::time::sleep(5 * MILLI).await;
     assert!(matches!(waiter.await.unwrap(), Err(CheckoutError::Connect(_))));
