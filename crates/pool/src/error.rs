@@ -113,7 +113,7 @@ pub enum DialCause {
     Failed(Box<dyn Error + Send + Sync>),
     /// It took longer than `connection_timeout`, which was this.
     Timeout(Duration),
-    /// The connector panicked, or [`Hooks::created`](crate::Hooks::created) did.
+    /// The connector panicked, or [`Hooks::created`](crate::Hooks::created) or the observer did.
     Panicked,
 }
 

@@ -84,7 +84,7 @@ impl<T: Send + 'static> ConnectionPool<T> {
     /// comes back and by what is opened meanwhile, whichever comes first.
     ///
     /// A caller that blocks its thread (one in `block_on`, not in a task) may be overtaken for up to
-    /// a millisecond; a task never is.
+    /// a millisecond; a task only while such a caller is before it in line.
     ///
     /// # Errors
     ///
@@ -192,8 +192,7 @@ impl<T: Send + 'static> ConnectionPool<T> {
     /// equal ones. Connections to an address that stays are kept; those to one that goes are closed:
     /// the idle ones now, those on loan when they come back. What is being opened to it is given up.
     ///
-    /// The strategy is built under the pool's lock: nobody checks out meanwhile (some microseconds for
-    /// each address).
+    /// The strategy is built under the pool's lock, so nobody checks out meanwhile.
     ///
     /// # Errors
     ///

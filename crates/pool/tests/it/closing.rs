@@ -165,3 +165,33 @@ fn closing_after_the_runtime_has_ended_neither_panics_nor_waits() {
     drop(held);
     assert_eq!(script.open(), 0);
 }
+
+#[test]
+fn a_runtime_that_ends_in_a_panic_is_held_against_no_address() {
+    let script = Script::always(Act::Hang);
+    let (sender, pools) = std::sync::mpsc::channel();
+    let thread = {
+        let script = script.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let pool = ConnectionPool::new(
+                    move |target| script.clone().dial(target),
+                    (1..=50).map(target),
+                    config(1, 1),
+                )
+                .unwrap();
+                settle().await;
+                sender.send(pool).unwrap();
+                panic!("told to");
+            });
+        })
+    };
+    assert!(thread.join().is_err());
+    let pool = pools.recv().unwrap();
+    assert_eq!((pool.stats().failed_dials, script.dialled()), (0, 1));
+    assert!(pool.is_closed());
+}
