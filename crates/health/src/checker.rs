@@ -44,7 +44,12 @@ impl HealthWatch {
     /// Dropped, nothing is missed: the next call returns the change.
     pub async fn changed(&mut self) -> Option<CheckReport> {
         self.reports.changed().await.ok()?;
-        Some(self.reports.borrow_and_update().clone())
+        Some(self.seen())
+    }
+
+    /// What the checks say now, which [`changed`](Self::changed) then does not return again.
+    pub(crate) fn seen(&mut self) -> CheckReport {
+        self.reports.borrow_and_update().clone()
     }
 
     /// A real request failed: check at once, but not sooner than the fast interval allows.

@@ -256,7 +256,7 @@ impl CircuitBreaker {
                 match machine.state {
                     CircuitState::Closed | CircuitState::ForcedClosed => Ok(token),
                     CircuitState::HalfOpen if machine.has_permit(&self.config) => {
-                        machine.take();
+                        machine.take(now);
                         Ok(token)
                     }
                     CircuitState::HalfOpen => Err(Rejected::OnTrial),
@@ -273,26 +273,28 @@ impl CircuitBreaker {
         result
     }
 
-    /// A request that was let through has ended.
+    /// A request that was let through has ended; whether that changed the state.
     #[inline]
-    pub(crate) fn settle(&self, token: Token, outcome: Outcome, now: Timestamp) {
+    pub(crate) fn settle(&self, token: Token, outcome: Outcome, now: Timestamp) -> bool {
         match state_of(token.0) {
             CircuitState::Closed if self.word.load(Ordering::Acquire) == token.0 => {
-                self.count(token, outcome, now);
+                self.count(token, outcome, now)
             }
             CircuitState::HalfOpen => self.settle_trial(token, outcome, now),
-            _ => {}
+            _ => false,
         }
     }
 
     #[cold]
-    fn settle_trial(&self, token: Token, outcome: Outcome, now: Timestamp) {
+    fn settle_trial(&self, token: Token, outcome: Outcome, now: Timestamp) -> bool {
         self.change(|machine| {
-            if word_of(machine.state, machine.era) == token.0 {
+            let mine = word_of(machine.state, machine.era) == token.0;
+            if mine {
                 machine.give_back();
                 self.judge_trial(machine, outcome, now);
             }
-        });
+            mine && machine.state != CircuitState::HalfOpen
+        })
     }
 
     fn judge_trial(&self, machine: &mut Machine, outcome: Outcome, now: Timestamp) {
@@ -306,9 +308,9 @@ impl CircuitBreaker {
         }
     }
 
-    /// Counts an outcome of the closed state that `token` is of.
+    /// Counts an outcome of the closed state that `token` is of; whether that opened it.
     #[inline]
-    fn count(&self, token: Token, outcome: Outcome, now: Timestamp) {
+    fn count(&self, token: Token, outcome: Outcome, now: Timestamp) -> bool {
         match outcome {
             Outcome::Success => {
                 let run = self.run.load(Ordering::Relaxed);
@@ -318,8 +320,9 @@ impl CircuitBreaker {
                 if let Some(window) = &self.window {
                     window.record(true, now);
                 }
+                false
             }
-            Outcome::Cancelled => {}
+            Outcome::Cancelled => false,
             outcome => self.count_failure(token, outcome, now),
         }
     }
@@ -337,7 +340,7 @@ impl CircuitBreaker {
     }
 
     #[cold]
-    fn count_failure(&self, token: Token, outcome: Outcome, now: Timestamp) {
+    fn count_failure(&self, token: Token, outcome: Outcome, now: Timestamp) -> bool {
         let mut reason = None;
         if let Some(window) = &self.window {
             window.record(false, now);
@@ -352,14 +355,17 @@ impl CircuitBreaker {
         if !matches!(outcome, Outcome::Overload { .. }) && self.lengthen_run(token) {
             reason = Some(CircuitReason::ConsecutiveFailures);
         }
-        if let Some(reason) = reason {
-            self.change(|machine| {
-                // Another thread may have opened it on the same evidence.
-                if word_of(machine.state, machine.era) == token.0 {
-                    machine.open(&self.config, reason, retry_after(outcome), now);
-                }
-            });
-        }
+        let Some(reason) = reason else {
+            return false;
+        };
+        self.change(|machine| {
+            // Another thread may have opened it on the same evidence.
+            let first = word_of(machine.state, machine.era) == token.0;
+            if first {
+                machine.open(&self.config, reason, retry_after(outcome), now);
+            }
+            first
+        })
     }
 
     /// Adds a failure to the run; whether that makes it long enough.
@@ -465,6 +471,11 @@ impl Detector for CircuitBreaker {
                 until: Timestamp::MAX,
             },
         }
+    }
+
+    /// Open, it is on trial from now on. Who forced it open meant it: then nothing changes.
+    fn readmit(&self, now: Timestamp) {
+        self.change(|machine| machine.readmit(now));
     }
 }
 

@@ -11,6 +11,7 @@
 //! | does this backend still answer? | [`CircuitBreaker`], around futures [`TimedBreaker`] |
 //! | when to check it, and what do the checks say? | [`CheckSchedule`]; with the sending: `HealthChecker`, `Probe`, `TcpProbe` (feature `checker`) |
 //! | does it do worse than its group? | [`OutlierDetector`] |
+//! | what do all of them together say? | [`ReadinessTracker`] |
 //! | how long until the next attempt? | [`Backoff`] |
 //! | may there be one? | [`RetryBudget`] |
 //! | would it be refused anyhow? | [`Throttle`] |
@@ -50,6 +51,7 @@
 //! - **outcome**: success, failure, overload (alive, and asks for less), cancelled (says nothing).
 //! - **detector**: a passive judge of real outcomes; **verdict**: healthy, on trial, or ejected until.
 //! - **trip**, **open**: to stop letting requests through; **closed** is the good state.
+//! - **readiness**: what is said of a backend in the end, with detectors, checks and an operator heard.
 //! - **check**, **probe**: an active question to a backend, and what asks it.
 //! - **trial**: the few requests that decide whether an open breaker closes; **permit**: the leave to
 //!   send one.
@@ -68,6 +70,7 @@ mod outlier;
 #[cfg(feature = "checker")]
 mod probe;
 mod random;
+mod readiness;
 mod retry_budget;
 mod sync;
 mod throttle;
@@ -86,6 +89,11 @@ pub use error::{CallError, ConfigError, Rejected};
 pub use outlier::{Ejection, OutlierConfig, OutlierDetector, OutlierMember, OutlierReason};
 #[cfg(feature = "checker")]
 pub use probe::{Probe, TcpProbe, TcpProbeError};
+#[cfg(feature = "checker")]
+pub use readiness::ReadinessWatch;
+pub use readiness::{
+    OperatorWord, ReadinessChange, ReadinessReason, ReadinessReport, ReadinessStats, ReadinessTracker,
+};
 pub use retry_budget::{RetryBudget, RetryBudgetConfig};
 pub use throttle::{Throttle, ThrottleConfig};
 

@@ -126,7 +126,8 @@ impl OutlierDetector {
         OutlierMember::new(self.group.clone(), cell)
     }
 
-    /// Compares what each backend did since the last sweep; returns whom it put out.
+    /// Compares what each backend did since the last sweep; returns whom it put out. It also tells of
+    /// those whose ejection ended meanwhile, by an event.
     pub fn sweep(&self, now: Timestamp) -> Vec<Ejection> {
         self.group.sweep(now)
     }
@@ -152,11 +153,15 @@ impl Group {
     fn sweep(&self, now: Timestamp) -> Vec<Ejection> {
         let mut cells = self.cells.lock();
         let live = live(&mut cells);
+        let mut back = Vec::new();
         let mut compared: Vec<(&Arc<Cell>, Sample)> = Vec::with_capacity(live.len());
         for cell in &live {
             let sample = cell.take();
             if cell.is_ejected(now) {
                 continue;
+            }
+            if cell.has_returned(now) {
+                back.push(cell.name().clone());
             }
             cell.forgive();
             if sample.requests() >= u64::from(self.config.min_requests) {
@@ -173,8 +178,19 @@ impl Group {
         });
         let out: Vec<_> = out.collect();
         drop(cells);
+        back.iter().for_each(|name| tell_return(name));
         tell(&out);
         out
+    }
+
+    /// Ends the ejection of a backend, if it is out.
+    pub(super) fn readmit(&self, cell: &Cell, now: Timestamp) {
+        let cells = self.cells.lock();
+        let back = cell.readmit(now) && cell.has_returned(now);
+        drop(cells);
+        if back {
+            tell_return(cell.name());
+        }
     }
 
     /// Puts a backend out at once, if one more may be.
@@ -223,6 +239,11 @@ impl Group {
 fn live(cells: &mut Vec<Weak<Cell>>) -> Vec<Arc<Cell>> {
     cells.retain(|cell| cell.strong_count() > 0);
     cells.iter().filter_map(Weak::upgrade).collect()
+}
+
+/// Outside of the lock, as `tell` is.
+fn tell_return(name: &str) {
+    tracing::info!(name, "outlier returned");
 }
 
 /// Outside of the lock: a subscriber may be slow, or ask.

@@ -53,8 +53,8 @@ pub struct CircuitBreakerConfig {
     /// breaker, and one failure opens it again. At least 1; 1 by default, so that a backend that is
     /// still sick costs one request.
     pub trial_permits: u32,
-    /// A trial that has not ended after this long counts as failed, so that a request that hangs does
-    /// not keep the breaker on trial for ever. Above zero; 30 s by default, more than the time-out of
+    /// A trial of which requests have been out for this long counts as failed, so that one that hangs
+    /// does not keep the breaker on trial for ever. Above zero; 30 s by default, more than the time-out of
     /// most requests.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub trial_timeout: Duration,

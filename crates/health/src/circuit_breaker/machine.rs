@@ -66,6 +66,8 @@ pub enum CircuitReason {
     SuccessRate,
     /// The open time is over.
     TimeServed,
+    /// There was news that the backend is back: see [`Detector::readmit`](crate::Detector::readmit).
+    Readmitted,
     /// Every request of the trial succeeded.
     TrialPassed,
     /// A request of the trial failed.
@@ -85,6 +87,7 @@ impl CircuitReason {
             Self::ConsecutiveFailures => "consecutive_failures",
             Self::SuccessRate => "success_rate",
             Self::TimeServed => "time_served",
+            Self::Readmitted => "readmitted",
             Self::TrialPassed => "trial_passed",
             Self::TrialFailed => "trial_failed",
             Self::TrialTimedOut => "trial_timed_out",
@@ -114,6 +117,8 @@ pub(super) struct Machine {
     level: u32,
     /// Permits of the trial that are out.
     taken: u32,
+    /// Since when at least one is.
+    taken_since: Timestamp,
     /// Requests of the trial that succeeded.
     succeeded: u32,
     random: u64,
@@ -130,6 +135,7 @@ impl Machine {
             opened: 0,
             level: 0,
             taken: 0,
+            taken_since: Timestamp::ZERO,
             succeeded: 0,
             random: seed,
         }
@@ -150,7 +156,9 @@ impl Machine {
             CircuitState::Open if now >= self.until => {
                 self.enter(CircuitState::HalfOpen, CircuitReason::TimeServed, now);
             }
-            CircuitState::HalfOpen if now.since(self.since) >= config.trial_timeout => {
+            CircuitState::HalfOpen
+                if self.taken > 0 && now.since(self.taken_since) >= config.trial_timeout =>
+            {
                 self.open(config, CircuitReason::TrialTimedOut, None, now);
             }
             _ => {}
@@ -193,7 +201,10 @@ impl Machine {
     }
 
     /// Takes a permit of the trial.
-    pub(super) fn take(&mut self) {
+    pub(super) fn take(&mut self, now: Timestamp) {
+        if self.taken == 0 {
+            self.taken_since = now;
+        }
         self.taken += 1;
     }
 
@@ -207,6 +218,14 @@ impl Machine {
         self.succeeded += 1;
         if self.succeeded >= config.trial_permits {
             self.enter(CircuitState::Closed, CircuitReason::TrialPassed, now);
+        }
+    }
+
+    /// Ends the open time before it is over.
+    pub(super) fn readmit(&mut self, now: Timestamp) {
+        if self.state == CircuitState::Open {
+            self.until = self.until.min(now);
+            self.enter(CircuitState::HalfOpen, CircuitReason::Readmitted, now);
         }
     }
 

@@ -69,7 +69,7 @@ fn staying_closed_takes_doublings_back_one_by_one() {
     }
     // The next would be 16 s. It closes, and holds for two and a half of the whiles.
     machine.advance(&config, at(8_000));
-    machine.take();
+    machine.take(at(8_000));
     machine.pass(&config, at(8_000));
     assert_eq!(machine.state, CircuitState::Closed);
     let now = at(8_000 + 75_000);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_health::{CircuitBreaker, CircuitBreakerConfig, CircuitState, Permit, Rejected};
+use evenkeel_health::{CircuitBreaker, CircuitBreakerConfig, CircuitState, Detector, Permit, Rejected};
 use evenkeel_stats::{Outcome, Timestamp};
 use proptest::prelude::*;
 
@@ -14,6 +14,7 @@ enum Step {
     Ask,
     Answer(usize, Outcome),
     GiveUp(usize),
+    Readmit,
     ForceOpen,
     ForceClose,
     Reset,
@@ -38,6 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
         20 => Just(Step::Ask),
         20 => (any::<usize>(), outcome()).prop_map(|(which, outcome)| Step::Answer(which, outcome)),
         2 => any::<usize>().prop_map(Step::GiveUp),
+        1 => Just(Step::Readmit),
         1 => prop_oneof![Just(Step::ForceOpen), Just(Step::ForceClose), Just(Step::Reset)],
     ]
 }
@@ -71,6 +73,7 @@ struct Reference {
     turn: u64,
     answers: Vec<(u64, Outcome)>,
     out: u32,
+    out_since: u64,
 }
 
 impl Reference {
@@ -113,7 +116,7 @@ impl Reference {
         if self.state == CircuitState::Open && now >= self.until {
             self.enter(CircuitState::HalfOpen, now);
         }
-        if self.state == CircuitState::HalfOpen && now - self.entered >= 900 {
+        if self.state == CircuitState::HalfOpen && self.out > 0 && now - self.out_since >= 900 {
             self.open(Outcome::Failure, now);
         }
         match self.state {
@@ -125,6 +128,9 @@ impl Reference {
                 Err(Rejected::OnTrial)
             }
             CircuitState::HalfOpen => {
+                if self.out == 0 {
+                    self.out_since = now;
+                }
                 self.out += 1;
                 Ok(self.turn)
             }
@@ -192,6 +198,7 @@ proptest! {
             turn: 0,
             answers: Vec::new(),
             out: 0,
+            out_since: 0,
         };
         let mut permits: Vec<(Permit<&CircuitBreaker>, u64)> = Vec::new();
         let mut millis = 0;
@@ -205,8 +212,9 @@ proptest! {
                 },
                 Step::Answer(which, outcome) if !permits.is_empty() => {
                     let (permit, turn) = permits.swap_remove(which % permits.len());
-                    permit.finish(outcome, now);
+                    let before = reference.turn;
                     reference.answer(turn, outcome, millis);
+                    prop_assert_eq!(permit.finish(outcome, now), reference.turn != before);
                 }
                 Step::GiveUp(which) if !permits.is_empty() => {
                     let (permit, turn) = permits.swap_remove(which % permits.len());
@@ -214,6 +222,12 @@ proptest! {
                     reference.answer(turn, Outcome::Cancelled, millis);
                 }
                 Step::Answer(..) | Step::GiveUp(_) => {}
+                Step::Readmit => {
+                    breaker.readmit(now);
+                    if reference.state == CircuitState::Open {
+                        reference.enter(CircuitState::HalfOpen, millis);
+                    }
+                }
                 Step::ForceOpen => {
                     breaker.force_open(now);
                     if reference.state != CircuitState::ForcedOpen {

@@ -18,5 +18,6 @@ mod concurrency_limit;
 mod configs;
 mod outlier;
 mod random;
+mod readiness;
 mod retry_budget;
 mod throttle;
