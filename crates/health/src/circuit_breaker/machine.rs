@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use evenkeel_stats::Timestamp;
+use evenkeel_stats::{Outcome, Timestamp};
 
-use super::CircuitBreakerConfig;
+use super::{CircuitBreakerConfig, Token};
 use crate::random;
 
 /// Where a [`CircuitBreaker`](crate::CircuitBreaker) stands.
@@ -64,6 +64,8 @@ pub enum CircuitReason {
     ConsecutiveFailures,
     /// Too small a share of successes.
     SuccessRate,
+    /// A burst of failures after a good time.
+    ExcessFailures,
     /// The open time is over.
     TimeServed,
     /// There was news that the backend is back: see [`Detector::readmit`](crate::Detector::readmit).
@@ -86,6 +88,7 @@ impl CircuitReason {
             Self::Fresh => "fresh",
             Self::ConsecutiveFailures => "consecutive_failures",
             Self::SuccessRate => "success_rate",
+            Self::ExcessFailures => "excess_failures",
             Self::TimeServed => "time_served",
             Self::Readmitted => "readmitted",
             Self::TrialPassed => "trial_passed",
@@ -141,6 +144,10 @@ impl Machine {
         }
     }
 
+    pub(super) const fn token(&self) -> Token {
+        Token::new(self.state, self.era)
+    }
+
     fn enter(&mut self, state: CircuitState, reason: CircuitReason, now: Timestamp) {
         self.state = state;
         self.reason = reason;
@@ -162,6 +169,30 @@ impl Machine {
                 self.open(config, CircuitReason::TrialTimedOut, None, now);
             }
             _ => {}
+        }
+    }
+
+    /// Opens because of a request that ended so.
+    pub(super) fn open_for(
+        &mut self,
+        config: &CircuitBreakerConfig,
+        reason: CircuitReason,
+        outcome: Outcome,
+        now: Timestamp,
+    ) {
+        let asked = match outcome {
+            Outcome::Overload { retry_after } => retry_after,
+            _ => None,
+        };
+        self.open(config, reason, asked, now);
+    }
+
+    /// A request of the trial ended so.
+    pub(super) fn judge(&mut self, config: &CircuitBreakerConfig, outcome: Outcome, now: Timestamp) {
+        match outcome {
+            Outcome::Cancelled => {}
+            Outcome::Success => self.pass(config, now),
+            outcome => self.open_for(config, CircuitReason::TrialFailed, outcome, now),
         }
     }
 

@@ -45,8 +45,10 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn config() -> impl Strategy<Value = CircuitBreakerConfig> {
-    (1_u32..5, 1_u32..4, 1_u32..8, 0..3_u8).prop_map(|(threshold, permits, min_samples, rate)| {
-        CircuitBreakerConfig {
+    let numbers = (1_u32..5, 1_u32..4, 1_u32..8, 0..3_u8, 0_u32..5);
+    numbers.prop_map(
+        |(threshold, permits, min_samples, rate, excess)| CircuitBreakerConfig {
+            max_excess_failures: excess,
             circuit_breaker_threshold: threshold,
             circuit_breaker_timeout: Duration::from_millis(300),
             max_timeout: Duration::from_millis(2_000),
@@ -58,8 +60,8 @@ fn config() -> impl Strategy<Value = CircuitBreakerConfig> {
             window_slots: 5,
             trial_permits: permits,
             trial_timeout: Duration::from_millis(900),
-        }
-    })
+        },
+    )
 }
 
 /// Everything that ever happened in the state under way, looked through anew at each question.
@@ -179,7 +181,19 @@ impl Reference {
             .iter()
             .filter(|(at, o)| inside(*at) && *o == Outcome::Success)
             .count();
-        all >= self.config.min_samples as usize && (good as f64) < self.config.min_success_rate * all as f64
+        let low = (good as f64) < self.config.min_success_rate * all as f64;
+        all >= self.config.min_samples as usize && (low || self.excess_is_high())
+    }
+
+    /// Looked through in fifths of a failure, which the rates of these configs are whole numbers of.
+    fn excess_is_high(&self) -> bool {
+        let most = i64::from(self.config.max_excess_failures) * 5;
+        let charge = (self.config.min_success_rate * 5.0).round() as i64;
+        let excess = self.answers.iter().fold(0, |excess, (_, outcome)| match outcome {
+            Outcome::Success => (excess - (5 - charge)).max(0),
+            _ => (excess + charge).min(most),
+        });
+        charge > 0 && most > 0 && excess == most
     }
 }
 
