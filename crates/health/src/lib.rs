@@ -83,7 +83,7 @@ pub use circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerStats, CircuitReason, CircuitState, Permit,
     TimedBreaker,
 };
-pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyLimitConfig};
+pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyLimitConfig, ConcurrencySlot};
 pub use detector::{Detector, Observation, Verdict};
 pub use error::{CallError, ConfigError, Rejected};
 pub use outlier::{Ejection, OutlierConfig, OutlierDetector, OutlierMember, OutlierReason};

@@ -44,7 +44,7 @@ impl Cell {
         &self.name
     }
 
-    fn until(&self) -> Timestamp {
+    pub(super) fn until(&self) -> Timestamp {
         Timestamp::from_nanos(self.ejected_until.load(Ordering::Relaxed))
     }
 
@@ -81,9 +81,10 @@ impl Cell {
         }
     }
 
-    /// How often it was put out lately, this time included.
-    pub(super) fn count_ejection(&self) -> u32 {
-        let times = self.times.load(Ordering::Relaxed).saturating_add(1);
+    /// How often it was put out lately, this time included; no more than `most`, so that the times are
+    /// forgotten as soon as they are served.
+    pub(super) fn count_ejection(&self, most: u32) -> u32 {
+        let times = self.times.load(Ordering::Relaxed).saturating_add(1).min(most);
         self.times.store(times, Ordering::Relaxed);
         times
     }
@@ -115,6 +116,12 @@ impl OutlierMember {
     }
 }
 
+impl Drop for OutlierMember {
+    fn drop(&mut self) {
+        self.group.leave(&self.cell);
+    }
+}
+
 impl Detector for OutlierMember {
     fn observe(&self, observation: &Observation) -> Verdict {
         let cell = &self.cell;
@@ -138,7 +145,7 @@ impl Detector for OutlierMember {
             _ => {
                 cell.failures.fetch_add(1, Ordering::Relaxed);
                 let run = cell.run.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-                if run >= self.group.config().consecutive_failures {
+                if run >= self.group.config().consecutive_failures && self.group.may_eject(now) {
                     self.group.eject(cell, OutlierReason::ConsecutiveFailures, now);
                 }
             }

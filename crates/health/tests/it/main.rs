@@ -16,6 +16,7 @@ mod checker;
 mod concurrency_limit;
 #[cfg(feature = "serde")]
 mod configs;
+mod events;
 mod outlier;
 mod random;
 mod readiness;
