@@ -3,9 +3,11 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a test fails by panicking"
 )]
 
+mod allocation;
 mod backoff;
 mod breaker;
 mod breaker_model;
@@ -18,7 +20,13 @@ mod concurrency_limit;
 mod configs;
 mod events;
 mod outlier;
+#[cfg(all(feature = "http", feature = "grpc"))]
+mod probes;
 mod random;
 mod readiness;
+#[cfg(feature = "checker")]
+mod recovery;
 mod retry_budget;
 mod throttle;
+#[cfg(feature = "tower")]
+mod tower;
