@@ -63,8 +63,7 @@ impl<S> fmt::Debug for Wire<S> {
 
 impl<S> Wire<S> {
     /// Runs `task` until it ends or the wire is dropped.
-    #[cfg(feature = "grpc")]
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(&self, task: impl Future<Output: Send> + Send + 'static) {
         self.tasks.0.execute(task);
     }
 }
@@ -81,9 +80,12 @@ impl Wire<Http1> {
         let mut builder = conn::http1::Builder::new();
         builder.max_buf_size(MAX_HEAD as usize);
         let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
-        let tasks = Tasks::default();
-        tasks.0.execute(connection);
-        Ok(Self { sender, tasks })
+        let wire = Self {
+            sender,
+            tasks: Tasks::default(),
+        };
+        wire.spawn(connection);
+        Ok(wire)
     }
 
     pub(super) async fn send(
@@ -103,8 +105,9 @@ impl Wire<Http2> {
         let mut builder = conn::http2::Builder::new(tasks.0.clone());
         builder.max_header_list_size(MAX_HEAD);
         let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
-        tasks.0.execute(connection);
-        Ok(Self { sender, tasks })
+        let wire = Self { sender, tasks };
+        wire.spawn(connection);
+        Ok(wire)
     }
 
     pub(super) async fn send(
