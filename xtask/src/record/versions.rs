@@ -45,7 +45,10 @@ fn of(lock: &str) -> Option<BTreeMap<String, String>> {
         })?;
         Some((name.to_owned(), version))
     };
-    let built = benches.dependencies.iter().filter(|name| !name.starts_with(LEFT_OUT));
+    let built = benches
+        .dependencies
+        .iter()
+        .filter(|name| !name.starts_with(LEFT_OUT));
     Some(built.filter_map(version).collect())
 }
 
