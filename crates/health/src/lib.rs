@@ -82,6 +82,8 @@ pub use circuit_breaker::{
 };
 pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyLimitConfig};
 pub use detector::{Detector, Observation, Verdict};
+#[cfg(feature = "checker")]
+pub use evenkeel_io_core::{Connect, Target};
 pub use error::{CallError, ConfigError, Rejected};
 pub use outlier::{Ejection, OutlierConfig, OutlierDetector, OutlierMember, OutlierReason};
 #[cfg(feature = "checker")]

@@ -1,0 +1,76 @@
+//! Active checks: one watch for each backend, whose verdicts go into its load cell.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use evenkeel_health::{CheckConfig, HealthChecker, Probe};
+use evenkeel_stats::Readiness;
+use tokio::runtime::Handle;
+
+use crate::backend::Backend;
+use crate::{BuildError, ConfigError, LoadBalancerConfig, Target};
+
+/// How many probes may be under way at a time: as many backends as have a black hole for an address.
+const CONCURRENT: usize = 1024;
+
+/// Begins to check a backend.
+pub(crate) type Start<B> = Box<dyn Fn(&Arc<Backend<B>>) + Send + Sync>;
+
+type MakeStart<B> = dyn FnOnce(CheckConfig, Handle) -> Result<Start<B>, evenkeel_health::ConfigError>;
+
+/// A probe and where to, before the config is known.
+pub(crate) struct Checks<B>(Box<MakeStart<B>>);
+
+impl<B: Send + Sync + 'static> Checks<B> {
+    pub(crate) fn new<P: Probe>(probe: P, target: impl Fn(&B) -> Target + Send + Sync + 'static) -> Self {
+        Self(Box::new(move |config, runtime| {
+            let checker = HealthChecker::new(config, CONCURRENT, probe)?;
+            Ok(Box::new(move |backend: &Arc<Backend<B>>| {
+                let (watch, checks) = checker.watch(target(&backend.payload));
+                let verdicts = follow(Arc::downgrade(backend), watch.clone());
+                // Its watch goes with the backend, and the checks with the watch.
+                drop(backend.watch.set(watch));
+                drop(runtime.spawn(checks));
+                drop(runtime.spawn(verdicts));
+            }))
+        }))
+    }
+
+    /// With the intervals of `config`, on the runtime this is called in.
+    pub(crate) fn start(self, config: &LoadBalancerConfig) -> Result<Start<B>, BuildError> {
+        let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        let defaults = CheckConfig::default();
+        let interval = config.health_check_interval;
+        let fast_interval = defaults.fast_interval.min(interval);
+        let check = CheckConfig {
+            health_check_interval: interval,
+            health_check_timeout: config.health_check_timeout,
+            fast_interval,
+            // A backend that is down is looked for as often as one that is up: what is wanted is to
+            // have it back.
+            down_interval: interval,
+            ..defaults
+        };
+        let start = (self.0)(check, runtime);
+        Ok(start.map_err(|error| ConfigError::health("", error))?)
+    }
+}
+
+impl<B> fmt::Debug for Checks<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Checks")
+    }
+}
+
+/// Tells the backend what its checks say, until either is gone.
+async fn follow<B>(backend: Weak<Backend<B>>, mut watch: evenkeel_health::HealthWatch) {
+    while let Some(report) = watch.changed().await {
+        let Some(backend) = backend.upgrade() else { return };
+        let health = if report.healthy == Some(false) {
+            Readiness::Unhealthy
+        } else {
+            Readiness::Ready
+        };
+        backend.vitals.set_health(health, backend.vitals.now());
+    }
+}
