@@ -1,6 +1,6 @@
 //! The circuit breaker beside `failsafe`.
 //!
-//! `cargo bench -p evenkeel-benches --bench health`; groups are `health/<operation>`, contenders are
+//! `cargo bench -p evenkeel-benches --features peers --bench health`; groups are `health/<operation>`, contenders are
 //! named by crate. One operation is one good request at a closed breaker: ask, then record.
 //!
 //! - `evenkeel`: both rules, the time handed in, as a client does that has stamped the request anyhow;

@@ -13,6 +13,9 @@
 //! # Ok::<(), evenkeel_benches::Error>(())
 //! ```
 //!
+//! The contenders and their peers are behind the feature `peers`: without it nothing here builds a peer, so
+//! that testing the workspace stays quick. `cargo xtask bench` turns it on.
+//!
 //! To add a scenario, write its file, list it in [`scenario`], and add a module under [`workload`] that runs
 //! one of its contenders.
 #![allow(
@@ -23,7 +26,11 @@
 mod child;
 mod error;
 pub mod exchange;
+#[cfg(feature = "peers")]
+pub mod icount;
+#[cfg(feature = "peers")]
 pub mod pairs;
+#[cfg(feature = "peers")]
 pub mod pools;
 pub mod process;
 pub mod protocol;
@@ -32,12 +39,13 @@ mod report;
 pub mod runner;
 pub mod scenario;
 pub mod server;
+#[cfg(feature = "peers")]
 pub mod workload;
 
 pub use child::{Children, end_with_parent, print_line};
 pub use error::Error;
 pub use quantile::{median, quantile};
-pub use report::{Metrics, Report};
+pub use report::{Metrics, Point, Report};
 
 /// The example of the README at the root, compiled here since this package may depend on every crate.
 #[cfg(doctest)]

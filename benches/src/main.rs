@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use evenkeel_benches::runner::{self, Options};
+use evenkeel_benches::runner::{self, Options, Peers};
 use evenkeel_benches::scenario::Params;
 use evenkeel_benches::server::{self, ServerKind};
 use evenkeel_benches::workload::{self, Task};
@@ -40,12 +40,23 @@ enum Command {
         /// Only this contender; may be given more than once.
         #[arg(long, value_name = "NAME")]
         contender: Vec<String>,
+        /// Which peers take part: all, none, or names with commas between.
+        #[arg(long, value_name = "LIST", default_value = "all")]
+        peers: Peers,
+        /// Numbers in place of the sizes' own: name=number,name=number.
+        #[arg(long, value_name = "NUMBERS", default_value = "")]
+        size: Params,
+        /// A server on another machine, run there by `serve`: only scenarios that talk to one take part.
+        #[arg(long, value_name = "ADDRESS")]
+        connect: Option<SocketAddr>,
     },
-    /// Runs a server until standard input ends. The runner starts it.
-    #[command(hide = true)]
+    /// Runs a server until standard input ends. The runner starts it, or you do on another machine.
     Serve {
         /// Which server.
         kind: ServerKind,
+        /// Where it listens; anybody who reaches it is served.
+        #[arg(long, value_name = "ADDRESS", default_value_t = server::LOOPBACK)]
+        listen: SocketAddr,
     },
     /// Runs one contender in this process and prints its report. The runner starts it.
     #[command(hide = true)]
@@ -89,12 +100,18 @@ fn run(command: Command) -> Result<(), Error> {
             quick,
             repeat,
             contender,
+            peers,
+            size,
+            connect,
         } => {
             let options = Options {
                 scenarios: names,
                 quick,
                 repeats: repeat,
                 contenders: contender,
+                peers,
+                size,
+                connect,
             };
             let children = Children::of_this_program()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -104,7 +121,7 @@ fn run(command: Command) -> Result<(), Error> {
             })?;
             runtime.block_on(runner::run(&options, &children, descriptors, &mut print))
         }
-        Command::Serve { kind } => server::serve(kind),
+        Command::Serve { kind, listen } => server::serve(kind, listen),
         Command::Contender {
             scenario,
             name,

@@ -44,7 +44,8 @@ pub enum Event {
         contender: String,
         /// Which repeat, from 0.
         repeat: u32,
-        /// What was measured.
+        /// What was measured: `metrics`, and with them `distributions` and `series` where there are any.
+        #[serde(flatten)]
         metrics: Metrics,
     },
     /// A step failed; the run goes on.
@@ -77,15 +78,73 @@ pub struct Planned {
     /// What it answers.
     pub question: String,
     /// Who takes part.
-    pub contenders: Vec<String>,
+    pub contenders: Vec<Contender>,
     /// Whom the others are compared with.
     pub baseline: String,
     /// What is measured.
     pub metrics: Vec<Metric>,
+    /// What is followed over time.
+    pub series: Vec<Followed>,
+    /// Metrics to draw as bars; the reader chooses when there are none.
+    pub bars: Vec<String>,
+    /// Metrics to draw as a curve over a size.
+    pub scaling: Vec<Scaling>,
+    /// The numbers of the size that runs.
+    pub size: String,
     /// How often each contender runs.
     pub repeats: u32,
     /// How many steps there will be: repeats times contenders.
     pub steps: u32,
+}
+
+/// Who takes part in a scenario.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contender {
+    /// Its name.
+    pub name: String,
+    /// What it is, and what is particular about its figures.
+    pub about: String,
+    /// On which side it is.
+    #[serde(default)]
+    pub role: Role,
+}
+
+/// On which side a contender is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// A crate of this workspace.
+    Ours,
+    /// What people do who have none of this: what the report compares with.
+    Naive,
+    /// What people use today.
+    #[default]
+    Peer,
+}
+
+/// Something that is followed over time, by milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Followed {
+    /// Its name in a sample.
+    pub name: String,
+    /// The unit of its values.
+    pub unit: String,
+    /// What exactly it is.
+    pub about: String,
+}
+
+/// Metrics that are the same figure at several sizes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scaling {
+    /// What grows: `threads`.
+    pub over: String,
+    /// The figure, for a person.
+    pub about: String,
+    /// Size and metric.
+    pub points: Vec<(f64, String)>,
 }
 
 /// Something that is measured.
@@ -152,9 +211,25 @@ mod tests {
         let planned = Planned {
             name: "io".into(),
             question: "how much?".into(),
-            contenders: vec!["a".into()],
+            contenders: vec![Contender {
+                name: "a".into(),
+                about: "it".into(),
+                role: Role::Ours,
+            }],
             baseline: "a".into(),
             metrics: vec![metric],
+            series: vec![Followed {
+                name: "open".into(),
+                unit: "count".into(),
+                about: "connections".into(),
+            }],
+            bars: vec!["p50".into()],
+            scaling: vec![Scaling {
+                over: "threads".into(),
+                about: "time".into(),
+                points: vec![(1.0, "p50".into())],
+            }],
+            size: "connections=1000".into(),
             repeats: 2,
             steps: 2,
         };

@@ -1,10 +1,12 @@
 //! Runs scenarios, step by step, and reports each step as an [`Event`].
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::str::FromStr;
 
 use crate::child::{Children, Server};
-use crate::protocol::Event;
-use crate::scenario::{self, Scenario};
+use crate::protocol::{Contender, Event, Role};
+use crate::scenario::{self, Params, Scenario};
 use crate::{Error, Report};
 
 /// Descriptors a child needs beside its connections: its standard ones, its runtime's, and a reserve.
@@ -21,6 +23,44 @@ pub struct Options {
     pub repeats: Option<u32>,
     /// Names of contenders; none means all.
     pub contenders: Vec<String>,
+    /// Which peers take part beside ours and the naive ones.
+    pub peers: Peers,
+    /// A server that runs elsewhere. Only scenarios that talk to one take part.
+    pub connect: Option<SocketAddr>,
+    /// Numbers in place of the sizes' own; a scenario that does not know one goes without it.
+    pub size: Params,
+}
+
+/// Which of the peers take part.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Peers {
+    /// All of them.
+    #[default]
+    All,
+    /// Those of these names; none means nobody.
+    Only(Vec<String>),
+}
+
+impl FromStr for Peers {
+    type Err = Error;
+
+    /// `all`, `none`, or names with commas between.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(match text {
+            "all" => Self::All,
+            "none" => Self::Only(Vec::new()),
+            names => Self::Only(names.split(',').map(|name| name.trim().to_owned()).collect()),
+        })
+    }
+}
+
+impl Peers {
+    fn include(&self, contender: &Contender) -> bool {
+        match self {
+            Self::Only(names) if contender.role == Role::Peer => names.contains(&contender.name),
+            _ => true,
+        }
+    }
 }
 
 /// A scenario as it will run: reduced to the contenders that were asked for.
@@ -40,7 +80,10 @@ type Sink<'a> = &'a mut dyn FnMut(Event) -> Result<(), Error>;
 pub fn plan(options: &Options) -> Result<Event, Error> {
     let jobs = jobs(options)?;
     Ok(Event::Plan {
-        scenarios: jobs.iter().map(|job| job.scenario.planned(job.repeats)).collect(),
+        scenarios: jobs
+            .iter()
+            .map(|job| job.scenario.planned(options.quick, job.repeats))
+            .collect(),
     })
 }
 
@@ -54,30 +97,68 @@ fn jobs(options: &Options) -> Result<Vec<Job>, Error> {
             .map(|name| scenario::named(name))
             .collect::<Result<_, _>>()?
     };
-    let known: BTreeSet<&str> = scenarios.iter().flat_map(Scenario::contender_names).collect();
-    if let Some(wrong) = options
-        .contenders
-        .iter()
-        .find(|name| !known.contains(name.as_str()))
-    {
-        return Err(Error::unknown("contender", wrong, known));
+    if options.connect.is_some() {
+        let alone = scenarios.iter().find(|scenario| scenario.server.is_none());
+        if let Some(alone) = alone.filter(|_| !options.scenarios.is_empty()) {
+            return Err(Error::Usage(format!(
+                "scenario '{}' talks to no server, so it can not be run against one elsewhere",
+                alone.name
+            )));
+        }
+        scenarios.retain(|scenario| scenario.server.is_some());
     }
+    check_names(&scenarios, options)?;
     if options.repeats == Some(0) {
         return Err(Error::Usage("a run needs at least one repeat".to_owned()));
     }
-    if !options.contenders.is_empty() {
+    for (name, value) in options.size.iter() {
+        let mut known = false;
         for scenario in &mut scenarios {
-            scenario
-                .contenders
-                .retain(|c| options.contenders.contains(&c.name));
+            for size in [&mut scenario.full, &mut scenario.quick] {
+                if size.params.optional(name).is_some() {
+                    size.params.set(name, value);
+                    known = true;
+                }
+            }
         }
-        scenarios.retain(|scenario| !scenario.contenders.is_empty());
+        if !known {
+            let all = scenarios.iter().flat_map(|scenario| scenario.full.params.iter());
+            let all: BTreeSet<&str> = all.map(|(name, _)| name).collect();
+            return Err(Error::unknown("parameter", name, all));
+        }
     }
+    for scenario in &mut scenarios {
+        scenario.contenders.retain(|contender| {
+            let named = options.contenders.is_empty() || options.contenders.contains(&contender.name);
+            named && options.peers.include(contender)
+        });
+    }
+    scenarios.retain(|scenario| !scenario.contenders.is_empty());
     let job = |scenario: Scenario| {
         let repeats = options.repeats.unwrap_or(scenario.size(options.quick).repeats);
         Job { scenario, repeats }
     };
     Ok(scenarios.into_iter().map(job).collect())
+}
+
+/// Every name of a contender or a peer is one of these scenarios'.
+fn check_names(scenarios: &[Scenario], options: &Options) -> Result<(), Error> {
+    let all = || scenarios.iter().flat_map(|scenario| &scenario.contenders);
+    let known: BTreeSet<&str> = all().map(|c| c.name.as_str()).collect();
+    let unknown = |names: &[String], known: &BTreeSet<&str>| {
+        names.iter().find(|name| !known.contains(name.as_str())).cloned()
+    };
+    if let Some(wrong) = unknown(&options.contenders, &known) {
+        return Err(Error::unknown("contender", &wrong, known));
+    }
+    if let Peers::Only(names) = &options.peers {
+        let peers = all().filter(|c| c.role == Role::Peer).map(|c| c.name.as_str());
+        let peers: BTreeSet<&str> = peers.collect();
+        if let Some(wrong) = unknown(names, &peers) {
+            return Err(Error::unknown("peer", &wrong, peers));
+        }
+    }
+    Ok(())
 }
 
 /// Runs everything that was asked for. Steps that fail are events; the run goes on.
@@ -107,16 +188,7 @@ pub async fn run(
         for repeat in 0..job.repeats {
             let groups = groups(&job.scenario, repeat);
             for group in groups {
-                step(
-                    &job.scenario,
-                    options.quick,
-                    repeat,
-                    &group,
-                    children,
-                    &mut notes,
-                    emit,
-                )
-                .await?;
+                step(&job.scenario, options, repeat, &group, children, &mut notes, emit).await?;
             }
         }
     }
@@ -157,7 +229,7 @@ fn shrink(scenario: &mut Scenario, quick: bool, descriptors: u64) -> Option<Stri
 /// One child process: one contender, or all of them where they share one.
 async fn step(
     scenario: &Scenario,
-    quick: bool,
+    options: &Options,
     repeat: u32,
     group: &[String],
     children: &Children,
@@ -176,7 +248,7 @@ async fn step(
             about,
         })?;
     }
-    let outcome = measure(scenario, quick, group, children).await;
+    let outcome = measure(scenario, options, group, children).await;
     for text in outcome.iter().flat_map(|report| &report.notes) {
         // The same hint once is enough.
         if notes.insert(text.clone()) {
@@ -215,18 +287,24 @@ async fn step(
 
 async fn measure(
     scenario: &Scenario,
-    quick: bool,
+    options: &Options,
     group: &[String],
     children: &Children,
 ) -> Result<Report, Error> {
-    let size = scenario.size(quick);
+    let (size, elsewhere) = (scenario.size(options.quick), options.connect);
     let server: Option<Server> = match scenario.server {
-        Some(kind) => Some(children.serve(kind).await?),
-        None => None,
+        Some(kind) if elsewhere.is_none() => Some(children.serve(kind).await?),
+        _ => None,
     };
-    let addr = server.as_ref().map(Server::addr);
+    let addr = elsewhere.or_else(|| server.as_ref().map(Server::addr));
     let report = children
-        .contender(&scenario.name, &group.join(","), &size.params, addr, size.limit())
+        .contender(
+            scenario.workload(),
+            &group.join(","),
+            &size.params,
+            addr,
+            size.limit(),
+        )
         .await?;
     check(scenario, &report)?;
     if let Some(server) = server {
@@ -244,6 +322,19 @@ fn check(scenario: &Scenario, report: &Report) -> Result<(), Error> {
                     "{contender} reported {name} = {value}, which makes no sense"
                 )));
             }
+        }
+        if let Some(name) = metrics
+            .series()
+            .find(|name| !scenario.series.iter().any(|series| series.name == *name))
+        {
+            return Err(Error::Child(format!(
+                "{contender} followed {name}, which the scenario does not know"
+            )));
+        }
+        if !metrics.curves_are_finite() {
+            return Err(Error::Child(format!(
+                "{contender} reported a curve with a point that is no number"
+            )));
         }
         if metrics.iter().next().is_none() {
             return Err(Error::Child(format!("{contender} reported nothing")));
@@ -270,20 +361,73 @@ mod tests {
         let Event::Plan { scenarios } = plan(&options(&["io"], &["naive", "raw-tokio"])).unwrap() else {
             panic!("not a plan");
         };
-        assert_eq!(
-            scenarios[0].contenders,
-            ["raw-tokio", "naive"],
-            "in the order of the file"
-        );
+        let names: Vec<&str> = scenarios[0].contenders.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["raw-tokio", "naive"], "in the order of the file");
         assert_eq!(scenarios[0].steps, scenarios[0].repeats * 2);
     }
 
     #[test]
     fn scenarios_without_the_contender_are_left_out() {
-        let Event::Plan { scenarios } = plan(&options(&[], &["naive"])).unwrap() else {
+        let Event::Plan { scenarios } = plan(&options(&[], &["connect-each"])).unwrap() else {
             panic!("not a plan");
         };
         assert_eq!(scenarios.len(), 1);
+    }
+
+    #[test]
+    fn a_number_on_the_command_line_takes_the_place_of_the_sizes_own() {
+        let planned = |size: &str| {
+            plan(&Options {
+                size: size.parse().unwrap(),
+                ..options(&["io", "io-pair"], &[])
+            })
+        };
+        let Event::Plan { scenarios } = planned("rounds=3").unwrap() else {
+            panic!("not a plan");
+        };
+        assert!(scenarios[0].size.contains("rounds=3") && !scenarios[1].size.contains("rounds"));
+        let error = planned("around=3").unwrap_err().to_string();
+        assert!(error.contains("'around'") && error.contains("rounds"), "{error}");
+    }
+
+    #[test]
+    fn against_a_server_elsewhere_only_those_run_that_talk_to_one() {
+        let planned = |names: &[&str]| {
+            plan(&Options {
+                connect: Some(crate::server::LOOPBACK),
+                ..options(names, &[])
+            })
+        };
+        let Event::Plan { scenarios } = planned(&[]).unwrap() else {
+            panic!("not a plan");
+        };
+        let names: Vec<&str> = scenarios.iter().map(|s| s.name.as_str()).collect();
+        assert!(names.contains(&"io") && !names.contains(&"balancer"), "{names:?}");
+        let error = planned(&["io", "balancer"]).unwrap_err().to_string();
+        assert!(error.contains("'balancer' talks to no server"), "{error}");
+    }
+
+    #[test]
+    fn without_peers_ours_and_the_naive_ones_are_left() {
+        let named = |peers: &str| {
+            let planned = plan(&Options {
+                peers: peers.parse().unwrap(),
+                ..options(&["io"], &[])
+            });
+            let Event::Plan { scenarios } = planned? else {
+                panic!("not a plan");
+            };
+            let contenders = scenarios.into_iter().flat_map(|s| s.contenders);
+            Ok::<Vec<String>, Error>(contenders.map(|c| c.name).collect())
+        };
+        assert_eq!(named("none").unwrap(), ["evenkeel", "naive"]);
+        assert_eq!(named("hyper-util").unwrap(), ["evenkeel", "hyper-util", "naive"]);
+        assert_eq!(named("all").unwrap().len(), 5);
+        let error = named("hyper-util,naive").unwrap_err().to_string();
+        assert!(
+            error.contains("no peer 'naive'") && error.contains("raw-tokio"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -334,6 +478,10 @@ mod tests {
         assert!(check(&io, &report("connect_p50", 1.0)).is_ok());
         assert!(check(&io, &report("connect_p50", f64::NAN)).is_err());
         assert!(check(&io, &report("charm", 1.0)).is_err());
+        let mut followed = crate::Metrics::default();
+        followed.set("connect_p50", 1.0);
+        followed.set_series("charm", [[0.0, 1.0]]);
+        assert!(check(&io, &Report::of("raw-tokio", followed)).is_err());
         assert!(check(&io, &Report::of("raw-tokio", crate::Metrics::default())).is_err());
     }
 }

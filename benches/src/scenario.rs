@@ -8,12 +8,13 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::Error;
-use crate::protocol::{Metric, Planned};
+use crate::protocol::{Contender, Followed, Metric, Planned, Role, Scaling};
 use crate::server::ServerKind;
 
 /// The files, built into the program so that it runs from any folder.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 9] = [
     ("io.toml", include_str!("../scenarios/io.toml")),
+    ("io-10k.toml", include_str!("../scenarios/io-10k.toml")),
     ("io-pair.toml", include_str!("../scenarios/io-pair.toml")),
     ("pool.toml", include_str!("../scenarios/pool.toml")),
     ("pool-spike.toml", include_str!("../scenarios/pool-spike.toml")),
@@ -22,6 +23,11 @@ const FILES: [(&str, &str); 6] = [
         include_str!("../scenarios/pool-checkout.toml"),
     ),
     ("balancer.toml", include_str!("../scenarios/balancer.toml")),
+    (
+        "balancer-1000.toml",
+        include_str!("../scenarios/balancer-1000.toml"),
+    ),
+    ("stats.toml", include_str!("../scenarios/stats.toml")),
 ];
 
 /// One scenario, as its file has it.
@@ -34,6 +40,9 @@ pub struct Scenario {
     pub question: String,
     /// The contender the others are compared with.
     pub baseline: String,
+    /// The scenario whose code it runs at sizes of its own, and whose contenders it chooses among; its own if none.
+    #[serde(default)]
+    workload: Option<String>,
     /// The server its contenders talk to, if any.
     pub server: Option<ServerKind>,
     /// All contenders take turns in one process, instead of one process each.
@@ -50,6 +59,15 @@ pub struct Scenario {
     pub contenders: Vec<Contender>,
     /// What is measured.
     pub metrics: Vec<Metric>,
+    /// What is followed over time.
+    #[serde(default)]
+    pub series: Vec<Followed>,
+    /// Metrics to draw as bars; the reader chooses when none is named.
+    #[serde(default)]
+    pub bars: Vec<String>,
+    /// Metrics to draw as a curve over a size.
+    #[serde(default)]
+    pub scaling: Vec<Scaling>,
 }
 
 /// One size of a scenario.
@@ -71,16 +89,6 @@ impl Size {
     }
 }
 
-/// Who takes part in a scenario.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Contender {
-    /// Its name.
-    pub name: String,
-    /// What it is, and what is particular about its figures.
-    pub about: String,
-}
-
 /// The numbers that make a size, by name; written `connections=1000,rounds=20` on a child's command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -100,6 +108,11 @@ impl Params {
     /// One number, if the size has it.
     pub fn optional(&self, name: &str) -> Option<u64> {
         self.0.get(name).copied()
+    }
+
+    /// All numbers, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), *value))
     }
 
     /// Sets one number.
@@ -168,6 +181,19 @@ impl Scenario {
                 ));
             }
         }
+        if !self.contenders.iter().any(|c| c.role == Role::Ours) {
+            return Err("no contender has the role 'ours'".to_owned());
+        }
+        let drawn = self
+            .scaling
+            .iter()
+            .flat_map(|s| s.points.iter().map(|(_, metric)| metric));
+        if let Some(wrong) = drawn
+            .chain(&self.bars)
+            .find(|name| !self.metric_names().contains(&name.as_str()))
+        {
+            return Err(format!("'{wrong}' is to be drawn and is none of the metrics"));
+        }
         for (which, size) in [("full", &self.full), ("quick", &self.quick)] {
             if size.repeats == 0 || size.limit_seconds == 0 {
                 return Err(format!(
@@ -176,6 +202,11 @@ impl Scenario {
             }
         }
         Ok(())
+    }
+
+    /// The name of the code behind it.
+    pub fn workload(&self) -> &str {
+        self.workload.as_deref().unwrap_or(&self.name)
     }
 
     /// One of the two sizes.
@@ -199,15 +230,19 @@ impl Scenario {
     }
 
     /// What the plan says of it.
-    pub fn planned(&self, repeats: u32) -> Planned {
-        let contenders: Vec<String> = self.contenders.iter().map(|c| c.name.clone()).collect();
-        let steps = repeats.saturating_mul(u32::try_from(contenders.len()).unwrap_or(u32::MAX));
+    pub fn planned(&self, quick: bool, repeats: u32) -> Planned {
+        let contenders = u32::try_from(self.contenders.len()).unwrap_or(u32::MAX);
+        let steps = repeats.saturating_mul(contenders);
         Planned {
             name: self.name.clone(),
             question: self.question.clone(),
-            contenders,
+            contenders: self.contenders.clone(),
             baseline: self.baseline.clone(),
             metrics: self.metrics.clone(),
+            series: self.series.clone(),
+            bars: self.bars.clone(),
+            scaling: self.scaling.clone(),
+            size: self.size(quick).params.to_string(),
             repeats,
             steps,
         }
@@ -244,19 +279,28 @@ pub fn named(name: &str) -> Result<Scenario, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload;
 
+    #[cfg(feature = "peers")]
     #[test]
     fn every_file_is_in_order_and_its_contenders_are_known() {
         let all = all().unwrap();
         for (scenario, (file, _)) in all.iter().zip(FILES) {
-            assert_eq!(format!("{}.toml", scenario.name), file);
-            let workload = workload::named(&scenario.name).unwrap();
+            let workload = crate::workload::named(scenario.workload()).unwrap();
             let mut listed = scenario.contender_names();
             let mut known = workload.contenders().to_vec();
             listed.sort_unstable();
             known.sort_unstable();
+            if scenario.workload.is_some() {
+                known.retain(|name| listed.contains(name));
+            }
             assert_eq!(listed, known, "{file} and its workload name the same contenders");
+        }
+    }
+
+    #[test]
+    fn every_file_has_its_own_name_and_asks_a_question() {
+        for (scenario, (file, _)) in all().unwrap().iter().zip(FILES) {
+            assert_eq!(format!("{}.toml", scenario.name), file);
             assert!(scenario.question.ends_with('?'), "{file} asks a question");
         }
     }
@@ -299,6 +343,10 @@ mod tests {
         assert!(parse(&no_baseline).unwrap_err().contains("'nobody'"));
         let twice = good.replace("name = \"hyper-util\"", "name = \"naive\"");
         assert!(parse(&twice).unwrap_err().contains("same name"));
+        let nobody = good.replace("role = \"ours\"", "");
+        assert!(parse(&nobody).unwrap_err().contains("'ours'"));
+        let undrawn = good.replace("bars = [\"connect_rate\"", "bars = [\"charm\"");
+        assert!(parse(&undrawn).unwrap_err().contains("'charm'"));
         let never = good.replace("repeats = 15", "repeats = 0");
         assert!(parse(&never).unwrap_err().contains("repeats"));
     }

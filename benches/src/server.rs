@@ -1,7 +1,7 @@
 //! The servers that contenders talk to. Each runs in a process of its own.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -33,17 +33,20 @@ impl ServerKind {
     }
 }
 
+/// Where a server listens for contenders of this machine: any free port.
+pub const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 /// Serves until standard input ends, which it does when the parent process does. Prints its address first.
 ///
 /// # Errors
 /// When it cannot listen.
-pub fn serve(kind: ServerKind) -> Result<(), Error> {
+pub fn serve(kind: ServerKind, at: SocketAddr) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
         .build()
         .map_err(Error::io("cannot start the server's runtime"))?;
-    let listener = runtime.block_on(async { listen() })?;
+    let listener = runtime.block_on(async { listen(at) })?;
     let addr = listener
         .local_addr()
         .map_err(Error::io("the server has no address"))?;
@@ -56,17 +59,20 @@ pub fn serve(kind: ServerKind) -> Result<(), Error> {
     Ok(())
 }
 
-/// Listens on a free port of the loopback address. Must be called within a runtime.
+/// Listens. Must be called within a runtime.
 ///
 /// # Errors
 /// When the system refuses.
-pub fn listen() -> Result<TcpListener, Error> {
+pub fn listen(at: SocketAddr) -> Result<TcpListener, Error> {
     let listener = || {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let socket = match at {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.bind(at)?;
         socket.listen(BACKLOG)
     };
-    listener().map_err(Error::io("cannot listen on 127.0.0.1"))
+    listener().map_err(Error::io("cannot listen there"))
 }
 
 /// Accepts for ever; each connection gets back what it sends.

@@ -33,6 +33,7 @@ async fn events(children: &Children) -> Vec<Event> {
         quick: true,
         repeats: Some(1),
         contenders: vec!["raw-tokio".to_owned()],
+        ..Options::default()
     };
     let mut events = Vec::new();
     let mut keep = |event: Event| -> Result<(), Error> {
@@ -77,8 +78,12 @@ async fn a_child_that_talks_nonsense_is_a_failed_step() {
     for (name, says) in [
         ("nonsense", "hello"),
         ("empty", ""),
+        ("old-shape", r#"{"samples":{"raw-tokio":{"connect_p50":1.0}}}"#),
         ("nobody", r#"{"samples":{}}"#),
-        ("unknown-metric", r#"{"samples":{"raw-tokio":{"charm":1.0}}}"#),
+        (
+            "unknown-metric",
+            r#"{"samples":{"raw-tokio":{"metrics":{"charm":1.0}}}}"#,
+        ),
     ] {
         let children = bad_contender(name, &format!("echo '{says}'"));
         assert!(!failure(&events(&children).await).is_empty(), "{name}");
@@ -126,6 +131,46 @@ fn the_echo_server_ends_when_its_standard_input_does() {
         conn.read(&mut echo).unwrap_or(0),
         0,
         "and its connections with it"
+    );
+}
+
+#[test]
+fn a_run_against_a_server_elsewhere_starts_none_of_its_own() {
+    let mut server = Command::new(PROGRAM)
+        .args(["serve", "echo", "--listen", "[::1]:0"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut addr = String::new();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut addr)
+        .unwrap();
+    let addr = addr.trim();
+    assert!(addr.starts_with("[::1]:"), "{addr}");
+    let mut args = vec![
+        "run",
+        "io",
+        "--quick",
+        "--repeat",
+        "1",
+        "--contender",
+        "raw-tokio",
+    ];
+    args.extend(["--size", "connections=4,warm_up=1,rounds=2", "--connect", addr]);
+    let (ok, events, error) = run(&args);
+    assert!(ok, "{error}");
+    assert!(
+        events.iter().any(|e| matches!(e, Event::Sample { .. })),
+        "{events:?}"
+    );
+    drop(server.stdin.take());
+    assert!(server.wait().unwrap().success());
+    // Gone, and nobody took its place.
+    let (_, events, _) = run(&args);
+    assert!(
+        !events.iter().any(|e| matches!(e, Event::Sample { .. })),
+        "{events:?}"
     );
 }
 
@@ -189,8 +234,11 @@ fn a_wrong_name_lists_the_right_ones() {
 }
 
 #[test]
-fn a_quick_run_measures_every_contender() {
-    let (ok, events, _) = run(&["run", "--quick", "--repeat", "1"]);
+fn a_run_measures_every_contender_of_every_scenario() {
+    // Small: this is a build without optimisation, on a machine that may be busy.
+    let size = "connections=16,warm_up=2,rounds=2,naive_rounds=1,slices=3,duplex_pairs=20,tcp_pairs=20,\
+                operations=320,tasks=16,loans=200,contended=5,blocking=20,selections=2000,records=200";
+    let (ok, events, _) = run(&["run", "--quick", "--repeat", "1", "--size", size]);
     assert!(ok);
     let Some(Event::Plan { scenarios }) = events.first() else {
         panic!("{events:?}")

@@ -5,26 +5,26 @@
 //! that, and outlives whatever happens over there: a runner that dies, hangs or talks nonsense costs
 //! the figures it has not given yet, never those it has.
 
-mod build;
+pub(crate) mod build;
 mod child;
 mod drive;
-mod file;
-mod machine;
-mod number;
+mod micro;
+mod pace;
 mod plan;
 mod progress;
 mod protocol;
 mod results;
-mod statistics;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::cli::BenchArgs;
-use crate::{say, workspace};
+use crate::record::{Record, file};
+use crate::stopwatch::Stopwatch;
+use crate::{claims, compare, page, performance, say, workspace};
 use child::Child;
 use drive::{Patience, Seen, Stop, drive};
 use results::Results;
@@ -57,9 +57,26 @@ enum Error {
     /// A name on the command line.
     #[error(transparent)]
     Name(#[from] plan::UnknownName),
-    /// The file for `--json`.
+    /// A file to read or to write.
     #[error(transparent)]
     File(#[from] file::Error),
+    /// The claims cannot be read.
+    #[error(transparent)]
+    Claims(#[from] claims::Error),
+    /// The folder for `--report`.
+    #[error("cannot make the folder {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// `--record` of what is no whole run.
+    #[error("docs/performance.md is written from a whole, full run only; this one {0}")]
+    Unfit(&'static str),
+    /// The page of figures.
+    #[error(transparent)]
+    Performance(#[from] performance::Error),
     /// The runner would not list its scenarios.
     #[error("the runner did not list its scenarios: {0}")]
     List(Failure),
@@ -101,17 +118,42 @@ pub(crate) fn run(args: &BenchArgs) -> ExitCode {
 }
 
 fn run_inner(args: &BenchArgs) -> Result<ExitCode, Error> {
-    // Found out now, not after minutes of measuring.
-    if let Some(path) = &args.json {
-        file::probe(path)?;
+    let root = workspace::root();
+    let outputs = Outputs::prepare(args)?;
+    if let Some(path) = &args.from {
+        let record = file::read_record(path)?;
+        say::out(table::print(&record, table::width()).trim_end());
+        return outputs.write(&root, args, &record, ExitCode::SUCCESS);
+    }
+    if let Some(address) = args.listen {
+        let mut server = Command::new(build::program(&root, build::RUNNER)?);
+        server.args(["serve", "echo", "--listen", &address.to_string()]);
+        // Its standard input is ours: it ends with it, or by Ctrl-C.
+        let status = server.status().map_err(|source| child::Error::Start {
+            program: build::RUNNER.to_owned(),
+            source,
+        })?;
+        return Ok(if status.success() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        });
     }
     let runner = match &args.runner {
         Some(path) => path.clone(),
-        None => build::runner(&workspace::root())?,
+        None => build::program(&root, build::RUNNER)?,
     };
+    if with_micro(args) && !args.list {
+        build::benchmarks(&root)?;
+    }
     // Not earlier: while cargo builds, Ctrl-C should do what it always does.
     ctrlc::set_handler(|| INTERRUPT.store(true, Ordering::Relaxed))?;
-    let (listed, stop) = watch(Command::new(&runner).arg("list"), &mut progress::Silent)?;
+    let mut list = Command::new(&runner);
+    list.arg("list");
+    if args.quick {
+        list.arg("--quick");
+    }
+    let (listed, stop) = watch(&mut list, &mut progress::Silent)?;
     if let Some(failure) = stop {
         return Err(Error::List(failure));
     }
@@ -119,49 +161,160 @@ fn run_inner(args: &BenchArgs) -> Result<ExitCode, Error> {
         say::out(plan::describe(&listed.plan).trim_end());
         return Ok(ExitCode::SUCCESS);
     }
-    plan::check(&listed.plan, &args.scenarios, &args.contenders)?;
+    plan::check(&listed.plan, args)?;
+    let (record, code) = measure(&root, &runner, args)?;
+    outputs.write(&root, args, &record, code)
+}
 
-    let machine = machine::Machine::read(&workspace::root());
-    let (results, failure) = watch(&mut command(&runner, args), progress::fitting().as_mut())?;
-    say::out(table::print(&results, args.quick, table::width()).trim_end());
-    let written = match &args.json {
-        Some(path) => file::write(
-            path,
-            &file::Document::new(&results, &machine, args, failure.as_ref()),
-        ),
-        None => Ok(()),
-    };
-    let code = match &failure {
-        Some(Failure {
-            stop: Stop::Interrupted,
-            ..
-        }) => {
+/// Runs what was asked for, prints the tables, and says how it went.
+fn measure(root: &Path, runner: &PathBuf, args: &BenchArgs) -> Result<(Record, ExitCode), Error> {
+    let mut record = Record::begin(root, args.quick);
+    let begun = Stopwatch::default();
+    let names: Vec<String> = args
+        .scenarios
+        .iter()
+        .filter(|name| *name != micro::NAME)
+        .cloned()
+        .collect();
+    let mut failure = None;
+    if args.scenarios.is_empty() || !names.is_empty() {
+        let mut command = command(runner, args, &names);
+        let (results, stopped) = watch(&mut command, progress::fitting().as_mut())?;
+        record.scenarios = results.into_parts();
+        failure = stopped.map(|stopped| (stopped.stop == Stop::Interrupted, stopped.to_string()));
+    }
+    if failure.is_none() && with_micro(args) {
+        let (parts, stopped) = micro::run(root, args.quick, || INTERRUPT.load(Ordering::Relaxed));
+        record.scenarios.extend(parts);
+        failure = stopped.map(|why| (matches!(why, micro::Error::Interrupted), why.to_string()));
+    }
+    record.seconds = begun.seconds().round();
+    record.complete = failure.is_none();
+    record.error = failure.as_ref().map(|(_, why)| why.clone());
+    record.sum_up();
+    say::out(table::print(&record, table::width()).trim_end());
+    let failed: usize = record.scenarios.iter().map(|part| part.failed.len()).sum();
+    let code = match failure {
+        Some((true, _)) => {
             say::err("bench: interrupted; what is above was complete");
             ExitCode::from(INTERRUPTED)
         }
-        Some(failure) => {
-            say::err(&format!("bench: {failure}"));
+        Some((false, why)) => {
+            say::err(&format!("bench: {why}"));
             ExitCode::FAILURE
         }
-        None if !results.failed.is_empty() => {
-            say::err(&format!("bench: {} steps failed", results.failed.len()));
+        None if failed > 0 => {
+            say::err(&format!("bench: {failed} steps failed"));
             ExitCode::FAILURE
         }
         None => ExitCode::SUCCESS,
     };
-    written?;
-    Ok(code)
+    Ok((record, code))
+}
+
+/// Criterion runs when it is named, and in a full run of everything.
+fn with_micro(args: &BenchArgs) -> bool {
+    let everything = args.scenarios.is_empty()
+        && args.contenders.is_empty()
+        && args.peers == "all"
+        && args.runner.is_none()
+        && args.connect.is_none()
+        && !args.quick;
+    everything || args.scenarios.iter().any(|name| name == micro::NAME)
+}
+
+/// What is written at the end, made sure of before minutes of measuring.
+struct Outputs {
+    page: Option<PathBuf>,
+    baseline: Option<Record>,
+}
+
+impl Outputs {
+    fn prepare(args: &BenchArgs) -> Result<Self, Error> {
+        if let Some(path) = &args.json {
+            file::probe(path)?;
+        }
+        let page = match &args.report {
+            Some(folder) => {
+                std::fs::create_dir_all(folder).map_err(|source| Error::Folder {
+                    path: folder.clone(),
+                    source,
+                })?;
+                let page = folder.join("index.html");
+                file::probe(&page)?;
+                Some(page)
+            }
+            None => None,
+        };
+        let baseline = args.baseline.as_deref().map(file::read_record).transpose()?;
+        claims::all()?;
+        Ok(Self { page, baseline })
+    }
+
+    /// Writes all of it; what cannot be written does not keep the rest from being written.
+    fn write(
+        &self,
+        root: &Path,
+        args: &BenchArgs,
+        record: &Record,
+        mut code: ExitCode,
+    ) -> Result<ExitCode, Error> {
+        let claimed = claims::judge(&claims::all()?, record);
+        if args.scenarios.is_empty() && args.contenders.is_empty() {
+            say::out(&table::claims(&claimed));
+        }
+        let json = args.json.as_ref().map(|path| file::write_record(path, record));
+        let page = self
+            .page
+            .as_ref()
+            .map(|path| file::write(path, &page::render(record, &claimed)).map(|()| path));
+        if let Some(Ok(path)) = &page {
+            say::err(&format!("bench: the report is {}", path.display()));
+        }
+        if let Some(baseline) = &self.baseline {
+            let found = compare::compare(baseline, record);
+            say::out(found.markdown().trim_end());
+            if found.ours_got_worse() {
+                code = ExitCode::FAILURE;
+            }
+        }
+        json.transpose()?;
+        page.transpose()?;
+        if args.record {
+            if let Some(why) = unfit(record) {
+                return Err(Error::Unfit(why));
+            }
+            performance::write(root, record, &claimed)?;
+        }
+        Ok(code)
+    }
+}
+
+/// Why a run is no record, if it is none.
+fn unfit(record: &Record) -> Option<&'static str> {
+    if record.quick {
+        Some("is quick")
+    } else if !record.complete {
+        Some("did not come to its end")
+    } else if record.scenarios.iter().any(|part| !part.failed.is_empty()) {
+        Some("has steps that failed")
+    } else {
+        None
+    }
 }
 
 /// The runner's command line for what was asked.
-fn command(runner: &PathBuf, args: &BenchArgs) -> Command {
+fn command(runner: &PathBuf, args: &BenchArgs, names: &[String]) -> Command {
     let mut command = Command::new(runner);
-    command.arg("run").args(&args.scenarios);
+    command.arg("run").args(names).arg("--peers").arg(&args.peers);
     if args.quick {
         command.arg("--quick");
     }
     if let Some(repeat) = args.repeat {
         command.arg("--repeat").arg(repeat.to_string());
+    }
+    if let Some(connect) = args.connect {
+        command.arg("--connect").arg(connect.to_string());
     }
     for contender in &args.contenders {
         command.arg("--contender").arg(contender);

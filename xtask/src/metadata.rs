@@ -41,7 +41,7 @@ pub(crate) struct Dependency {
 }
 
 /// One thing cargo can build of a package.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Target {
     /// Its name.
     pub(crate) name: String,
@@ -49,6 +49,9 @@ pub(crate) struct Target {
     pub(crate) kind: Vec<String>,
     /// Its root file.
     pub(crate) src_path: PathBuf,
+    /// Features without which cargo does not build it.
+    #[serde(default, rename = "required-features")]
+    pub(crate) required_features: Vec<String>,
 }
 
 /// Reads the members of the workspace at `root`. Needs no network.

@@ -58,6 +58,15 @@ pub(crate) fn cargo() -> Command {
 
 /// Runs `command` to its end and hands back what it printed.
 pub(crate) fn output(command: &mut Command) -> Result<String, Error> {
+    finished(command).map(|done| String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+/// Runs `command` to its end and hands back what it said on standard error.
+pub(crate) fn complaints(command: &mut Command) -> Result<String, Error> {
+    finished(command).map(|done| String::from_utf8_lossy(&done.stderr).into_owned())
+}
+
+fn finished(command: &mut Command) -> Result<std::process::Output, Error> {
     let program = typed(command);
     let done = command
         .stdin(Stdio::null())
@@ -67,7 +76,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Error> {
             source,
         })?;
     if done.status.success() {
-        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+        Ok(done)
     } else {
         let complaint = String::from_utf8_lossy(&done.stderr).trim().to_owned();
         Err(Error::Failed {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 /// What every runner here plans: two contenders, two repeats.
-const PLAN: &str = r#"{"event":"plan","scenarios":[{"name":"io","question":"How fast?","contenders":["ours","raw"],"baseline":"raw","metrics":[{"name":"p50","unit":"us","better":"lower","about":""}],"repeats":2,"steps":4}]}"#;
+const PLAN: &str = r#"{"event":"plan","scenarios":[{"name":"io","question":"How fast?","contenders":[{"name":"ours","role":"ours"},{"name":"raw"}],"baseline":"raw","metrics":[{"name":"p50","unit":"us","better":"lower","about":""}],"repeats":2,"steps":4}]}"#;
 
 /// One pair of samples.
 const PAIR: &str = r#"{"event":"sample","scenario":"io","contender":"ours","repeat":0,"metrics":{"p50":8}}
@@ -80,11 +80,11 @@ fn a_whole_run_prints_a_table_and_writes_the_file() {
     assert!(output.status.success(), "{err}");
     assert!(out.contains("×0.800 (0.800 .. 0.800)"), "{out}");
     assert!(
-        err.contains("asked: io --quick --repeat 2 --contender ours"),
+        err.contains("asked: io --peers all --quick --repeat 2 --contender ours"),
         "{err}"
     );
     let file = std::fs::read_to_string(place.0.join("run.json")).expect("written");
-    assert!(file.contains("\"complete\": true"), "{file}");
+    assert!(file.contains("\"complete\":true"), "{file}");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_runner_that_dies_costs_only_what_it_had_not_given() {
         assert!(err.contains(part), "{part} is not in {err}");
     }
     let file = std::fs::read_to_string(place.0.join("run.json")).expect("written");
-    assert!(file.contains("\"complete\": false"), "{file}");
+    assert!(file.contains("\"complete\":false"), "{file}");
 }
 
 #[test]
@@ -140,12 +140,94 @@ fn wrong_names_and_files_that_cannot_be_written_run_nothing() {
             &["--contender", "us"],
             "there is no contender `us`; there are: ours, raw",
         ),
+        (&["--peers", "ours"], "there is no peer `ours`; there are: raw"),
         (&["--json", "absent/run.json"], "absent/run.json"),
+        (&["--report", "list"], "cannot make the folder list"),
+        (&["--baseline", "absent.json"], "absent.json"),
+        (&["--baseline", "list"], "is no run"),
     ] {
         let (output, _, err) = place.output(args);
         assert_eq!(output.status.code(), Some(1));
         assert!(err.contains(says) && !err.contains("asked:"), "{err}");
     }
+}
+
+#[test]
+fn the_report_is_one_page_and_can_be_made_again_from_the_file() {
+    let place = Place::new("report", DONE);
+    let (output, _, err) = place.output(&["--json", "run.json", "--report", "out/first"]);
+    assert!(output.status.success(), "{err}");
+    let page = |name: &str| std::fs::read_to_string(place.0.join(name)).expect("written");
+    assert!(page("out/first/index.html").contains("class=\"mark"));
+    assert_eq!(
+        std::fs::read_dir(place.0.join("out/first"))
+            .expect("there")
+            .count(),
+        1
+    );
+    let mut again = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    again
+        .current_dir(&place.0)
+        .args(["bench", "--from", "run.json", "--report", "out/second"]);
+    assert!(again.output().expect("it ran").status.success());
+    assert_eq!(page("out/first/index.html"), page("out/second/index.html"));
+}
+
+#[test]
+fn a_run_that_is_no_record_writes_no_page_of_figures() {
+    let failed = r#"{"event":"failed","scenario":"io","contender":"ours","repeat":1,"error":"refused"}"#;
+    let place = Place::new("unfit", &format!("echo '{failed}'; {DONE}"));
+    let (output, out, err) = place.output(&["--record"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        out.contains("FAILED: ours #2") && err.contains("has steps that failed"),
+        "{err}"
+    );
+}
+
+/// Samples of five repeats, ours taking `ours` times as long as raw.
+fn five(ours: f64) -> String {
+    let pairs = (0..5).map(|repeat| {
+        format!(
+            "{{\"event\":\"sample\",\"scenario\":\"io\",\"contender\":\"ours\",\"repeat\":{repeat},\"metrics\":{{\"p50\":{}}}}}\n\
+             {{\"event\":\"sample\",\"scenario\":\"io\",\"contender\":\"raw\",\"repeat\":{repeat},\"metrics\":{{\"p50\":10}}}}\n",
+            ours * 10.0
+        )
+    });
+    format!("cat <<'MORE'\n{}MORE\n{DONE}", pairs.collect::<String>())
+}
+
+#[test]
+fn a_comparison_fails_when_ours_got_worse_and_only_then() {
+    let (fast, slow) = (Place::new("fast", &five(1.0)), Place::new("slow", &five(1.2)));
+    for place in [&fast, &slow] {
+        let (output, _, err) = place.output(&["--json", "run.json"]);
+        assert!(output.status.success(), "{err}");
+    }
+    let file = |place: &Place| place.0.join("run.json").display().to_string();
+    let compare = |old: &str, new: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(["compare", old, new])
+            .output()
+            .expect("it ran");
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+        )
+    };
+    let (status, out) = compare(&file(&fast), &file(&slow));
+    assert!(
+        status == Some(1) && out.contains("| io ours p50 | ours | 1.200 |"),
+        "{out}"
+    );
+    assert_eq!(compare(&file(&slow), &file(&fast)).0, Some(0));
+    assert_eq!(compare(&file(&fast), &file(&fast)).0, Some(0));
+    assert_eq!(compare(&file(&fast), "absent.json").0, Some(2));
+    let (output, out, _) = slow.output(&["--baseline", &file(&fast)]);
+    assert!(
+        output.status.code() == Some(1) && out.contains("## Worse"),
+        "{out}"
+    );
 }
 
 #[test]

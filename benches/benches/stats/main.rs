@@ -1,6 +1,6 @@
 //! The statistics crate beside the crates people use today.
 //!
-//! `cargo bench -p evenkeel-benches --bench stats`; groups are `stats/<operation>`, contenders are
+//! `cargo bench -p evenkeel-benches --features peers --bench stats`; groups are `stats/<operation>`, contenders are
 //! named by crate. Peers are run as their users run them: handles bound once, no label look-up, the
 //! recorder one that really keeps what it is told.
 

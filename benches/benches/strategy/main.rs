@@ -1,6 +1,6 @@
 //! What a pick costs: every strategy, tower's balancer, and the bare atomics beneath.
 //!
-//! `cargo bench -p evenkeel-benches --bench strategy`. Names are `strategy/<operation>/<contender>`;
+//! `cargo bench -p evenkeel-benches --features peers --bench strategy`. Names are `strategy/<operation>/<contender>`;
 //! an operation's contenders are measured one after another and do the same work:
 //!
 //! - `pick-<n>`: load the snapshot of n members, pick, count up, count down.

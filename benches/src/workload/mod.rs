@@ -1,11 +1,12 @@
 //! What contenders do, one module per scenario. This runs in the contender's own process.
 
-mod balancer;
+pub(crate) mod balancer;
 mod io;
 mod io_pair;
 mod pool;
 mod pool_checkout;
 mod pool_spike;
+mod stats;
 
 use std::net::SocketAddr;
 
@@ -45,7 +46,7 @@ pub struct Workload {
 }
 
 /// All of them, in the order of [`crate::scenario::all`].
-const WORKLOADS: [Workload; 6] = [
+const WORKLOADS: [Workload; 7] = [
     Workload {
         scenario: "io",
         contenders: io::CONTENDERS,
@@ -75,6 +76,11 @@ const WORKLOADS: [Workload; 6] = [
         scenario: "balancer",
         contenders: balancer::CONTENDERS,
         run: balancer::run,
+    },
+    Workload {
+        scenario: "stats",
+        contenders: stats::CONTENDERS,
+        run: stats::run,
     },
 ];
 

@@ -152,6 +152,7 @@ fn note(metrics: &mut Metrics, name: &str, slices: Vec<Slice>) {
     if let Some(nanos) = median(&mut times) {
         metrics.set(name, nanos);
     }
+    metrics.set_distribution(name, &mut waits.concat(), 1e3);
     // Quantiles of each slice, so that one in which the machine was elsewhere is one among many.
     for (suffix, q) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)] {
         let mut each: Vec<f64> = waits

@@ -1,5 +1,5 @@
 //! Scenario `pool-spike`: many callers at once, few open connections, slow dials, short uses. (The idea is
-//! HikariCP's.)
+//! that of `HikariCP`'s spike test.)
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -88,7 +88,7 @@ pub(super) fn run(task: &Task) -> Result<Report, Error> {
         .enable_all()
         .build()
         .map_err(Error::io("cannot start the runtime"))?;
-    let (metrics, note) = runtime.block_on(async {
+    let metrics = runtime.block_on(async {
         let alive = source.alive.clone();
         let (idle, max) = (sizes.idle, sizes.max);
         match task.contender.as_str() {
@@ -98,12 +98,10 @@ pub(super) fn run(task: &Task) -> Result<Report, Error> {
             other => Err(Error::unknown("contender", other, CONTENDERS.iter().copied())),
         }
     })?;
-    let mut report = Report::of(&task.contender, metrics);
-    report.notes.push(format!("{}: {note}", task.contender));
-    Ok(report)
+    Ok(Report::of(&task.contender, metrics))
 }
 
-async fn spike<P: Pool>(pool: P, alive: &Arc<AtomicUsize>, sizes: Sizes) -> Result<(Metrics, String), Error> {
+async fn spike<P: Pool>(pool: P, alive: &Arc<AtomicUsize>, sizes: Sizes) -> Result<Metrics, Error> {
     let mut callers = JoinSet::new();
     let start = Instant::now();
     for _ in 0..sizes.callers {
@@ -123,7 +121,8 @@ async fn spike<P: Pool>(pool: P, alive: &Arc<AtomicUsize>, sizes: Sizes) -> Resu
         tokio::spawn(async move {
             let mut seen = Vec::new();
             while start.elapsed() < sizes.dial * 2 {
-                seen.push(alive.load(Ordering::Relaxed));
+                let open = alive.load(Ordering::Relaxed) as f64;
+                seen.push([start.elapsed().as_secs_f64() * 1e3, open]);
                 sleep(SAMPLE).await;
             }
             seen
@@ -137,26 +136,11 @@ async fn spike<P: Pool>(pool: P, alive: &Arc<AtomicUsize>, sizes: Sizes) -> Resu
     let seen = sampler.await.map_err(|e| Error::contender("the sampler", e))?;
 
     let mut metrics = Metrics::default();
-    metrics.set("connections_peak", seen.iter().copied().max().unwrap_or(0) as f64);
+    let peak = seen.iter().map(|[_, open]| *open).fold(0.0, f64::max);
+    metrics.set("connections_peak", peak);
     metrics.set("connections_end", alive.load(Ordering::Relaxed) as f64);
     metrics.set("served", served.as_secs_f64() * 1e3);
     metrics.set_latencies("wait", &mut waits);
-    Ok((metrics, plot(&seen, sizes)))
-}
-
-/// The number of connections over time, as one line of blocks from none to the maximum.
-fn plot(seen: &[usize], sizes: Sizes) -> String {
-    const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    const COLUMNS: usize = 60;
-    let step = seen.len().div_ceil(COLUMNS).max(1);
-    let line: String = seen
-        .chunks(step)
-        .filter_map(|chunk| chunk.iter().max())
-        .filter_map(|&most| BLOCKS.get((most * 8).div_ceil(sizes.max.max(1)).min(8)))
-        .collect();
-    format!(
-        "open or being opened over {} ms, of at most {}: |{line}|",
-        (sizes.dial * 2).as_millis(),
-        sizes.max
-    )
+    metrics.set_series("connections", seen);
+    Ok(metrics)
 }

@@ -1,4 +1,4 @@
-//! Builds the runner and finds out where cargo put it.
+//! Builds a program of the benchmarks and finds out where cargo put it.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -7,41 +7,78 @@ use serde::Deserialize;
 
 use crate::workspace;
 
-/// The package that holds it.
+/// The package that holds them.
 const PACKAGE: &str = "evenkeel-benches";
 
-/// Its name.
-const BINARY: &str = "evenkeel-bench";
+/// The runner.
+pub(crate) const RUNNER: &str = "evenkeel-bench";
+
+/// What counts instructions.
+pub(crate) const ICOUNT: &str = "icount";
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(super) enum Error {
+pub(crate) enum Error {
     /// Cargo could not be started.
     #[error("cannot start cargo: {0}")]
     Start(std::io::Error),
     /// Cargo has said why on standard error.
-    #[error("the runner `{BINARY}` did not build (cargo: {0})")]
-    Failed(ExitStatus),
+    #[error("{binary} did not build (cargo: {status})")]
+    Failed {
+        /// The program.
+        binary: &'static str,
+        /// What cargo ended with.
+        status: ExitStatus,
+    },
     /// It was built, and nobody said where.
-    #[error("cargo built `{BINARY}` without saying where it is")]
-    Lost,
+    #[error("cargo built `{0}` without saying where it is")]
+    Lost(&'static str),
 }
 
 /// Builds it and hands back its path. Cargo's own progress goes to the terminal.
-pub(super) fn runner(root: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn program(root: &Path, binary: &'static str) -> Result<PathBuf, Error> {
     let done = workspace::cargo()
         .current_dir(root)
-        .args(["build", "--release", "--package", PACKAGE, "--bin", BINARY])
+        .args(["build", "--release", "--package", PACKAGE, "--bin", binary])
+        // The contenders and their peers.
+        .args(["--features", "peers"])
         .arg("--message-format=json-render-diagnostics")
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
         .map_err(Error::Start)?;
     if !done.status.success() {
-        return Err(Error::Failed(done.status));
+        return Err(Error::Failed {
+            binary,
+            status: done.status,
+        });
     }
-    executable(&String::from_utf8_lossy(&done.stdout)).ok_or(Error::Lost)
+    executable(&String::from_utf8_lossy(&done.stdout), binary).ok_or(Error::Lost(binary))
+}
+
+/// Builds the criterion benchmarks, so that nothing is compiled while something is measured.
+pub(super) fn benchmarks(root: &Path) -> Result<(), Error> {
+    let status = workspace::cargo()
+        .current_dir(root)
+        .args([
+            "bench",
+            "--package",
+            PACKAGE,
+            "--features",
+            "peers",
+            "--benches",
+            "--no-run",
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .map_err(Error::Start)?;
+    if status.success() {
+        return Ok(());
+    }
+    let binary = "the criterion benchmarks";
+    Err(Error::Failed { binary, status })
 }
 
 /// One of cargo's messages, as far as it matters here.
@@ -58,7 +95,7 @@ struct Target {
 }
 
 /// The path in cargo's messages.
-fn executable(messages: &str) -> Option<PathBuf> {
+fn executable(messages: &str, binary: &str) -> Option<PathBuf> {
     let messages = messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Message>(line).ok());
@@ -66,7 +103,7 @@ fn executable(messages: &str) -> Option<PathBuf> {
         message
             .target
             .as_ref()
-            .is_some_and(|target| target.name == BINARY)
+            .is_some_and(|target| target.name == binary)
     });
     ours.filter_map(|message| message.executable).next_back()
 }
@@ -82,7 +119,10 @@ not json
 {"reason":"compiler-artifact","target":{"name":"other","kind":["bin"]},"executable":"/t/other"}
 {"reason":"compiler-artifact","target":{"name":"evenkeel-bench","kind":["bin"]},"executable":"/t/evenkeel-bench"}
 {"reason":"build-finished","success":true}"#;
-        assert_eq!(executable(messages), Some(PathBuf::from("/t/evenkeel-bench")));
-        assert_eq!(executable("{\"reason\":\"build-finished\"}"), None);
+        assert_eq!(
+            executable(messages, RUNNER),
+            Some(PathBuf::from("/t/evenkeel-bench"))
+        );
+        assert_eq!(executable("{\"reason\":\"build-finished\"}", RUNNER), None);
     }
 }

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::micro;
 use super::protocol::Plan;
+use crate::cli::BenchArgs;
+use crate::record::Role;
 
 /// A name on the command line that is none.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,27 +19,47 @@ pub(super) struct UnknownName {
     known: Vec<String>,
 }
 
-/// Finds the first wrong name.
-pub(super) fn check(plan: &Plan, scenarios: &[String], contenders: &[String]) -> Result<(), UnknownName> {
-    let all: Vec<&String> = plan.scenarios.iter().map(|scenario| &scenario.name).collect();
-    find("scenario", scenarios, &all)?;
-    let chosen = plan
-        .scenarios
-        .iter()
-        .filter(|scenario| scenarios.is_empty() || scenarios.contains(&scenario.name));
-    let mut taking_part: Vec<&String> = chosen.flat_map(|scenario| &scenario.contenders).collect();
-    taking_part.sort_unstable();
-    taking_part.dedup();
-    find("contender", contenders, &taking_part)
+/// Finds the first wrong name; `micro` is a scenario that the runner does not know.
+pub(super) fn check(plan: &Plan, args: &BenchArgs) -> Result<(), UnknownName> {
+    let names = plan.scenarios.iter().map(|scenario| scenario.name.as_str());
+    find("scenario", &args.scenarios, names.chain([micro::NAME]))?;
+    let chosen = || {
+        let chosen = plan
+            .scenarios
+            .iter()
+            .filter(|scenario| args.scenarios.is_empty() || args.scenarios.contains(&scenario.name));
+        chosen.flat_map(|scenario| &scenario.contenders)
+    };
+    find(
+        "contender",
+        &args.contenders,
+        chosen().map(|contender| contender.name.as_str()),
+    )?;
+    let peers = chosen().filter(|contender| contender.role == Role::Peer);
+    let named: Vec<String> = match args.peers.as_str() {
+        "all" | "none" => Vec::new(),
+        names => names.split(',').map(|name| name.trim().to_owned()).collect(),
+    };
+    find("peer", &named, peers.map(|contender| contender.name.as_str()))
 }
 
 /// The first of `names` that is not in `known`.
-fn find(what: &'static str, names: &[String], known: &[&String]) -> Result<(), UnknownName> {
-    match names.iter().find(|name| !known.contains(name)) {
+fn find<'a>(
+    what: &'static str,
+    names: &[String],
+    known: impl Iterator<Item = &'a str>,
+) -> Result<(), UnknownName> {
+    let mut all: Vec<&str> = Vec::new();
+    for name in known {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    match names.iter().find(|name| !all.contains(&name.as_str())) {
         Some(name) => Err(UnknownName {
             what,
             name: name.clone(),
-            known: known.iter().map(ToString::to_string).collect(),
+            known: all.into_iter().map(str::to_owned).collect(),
         }),
         None => Ok(()),
     }
@@ -62,16 +85,13 @@ pub(super) fn describe(plan: &Plan) -> String {
             "{}\n  {}\n  contenders: {}{baseline}\n  measures: {}\n  repeats: {}",
             scenario.name,
             scenario.question,
-            scenario.contenders.join(", "),
+            scenario.contender_names().join(", "),
             metrics.join(", "),
             scenario.repeats,
         );
     }
-    if text.is_empty() {
-        "the runner has no scenarios".to_owned()
-    } else {
-        text
-    }
+    let _ = writeln!(text, "{}\n  {}", micro::NAME, micro::ABOUT);
+    text
 }
 
 #[cfg(test)]
@@ -79,25 +99,37 @@ mod tests {
     use super::super::results::tests::after;
     use super::*;
 
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
+    fn checked(scenarios: &[&str], contenders: &[&str], peers: &str) -> Result<(), String> {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let args = BenchArgs {
+            scenarios: owned(scenarios),
+            contenders: owned(contenders),
+            peers: peers.to_owned(),
+            ..BenchArgs::default()
+        };
+        check(&after(1).plan, &args).map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_wrong_name_lists_the_right_ones() {
-        let plan = after(1).plan;
-        assert_eq!(check(&plan, &names(&["io"]), &names(&["evenkeel"])), Ok(()));
-        let error = check(&plan, &names(&["io", "oi"]), &[])
-            .expect_err("`oi` is none")
-            .to_string();
-        assert_eq!(error, "there is no scenario `oi`; there are: io");
-        let error = check(&plan, &[], &names(&["tokio"]))
-            .expect_err("`tokio` is none")
-            .to_string();
-        assert_eq!(
-            error,
-            "there is no contender `tokio`; there are: evenkeel, raw-tokio"
-        );
+        assert_eq!(checked(&["io", "micro"], &["evenkeel"], "all"), Ok(()));
+        assert_eq!(checked(&[], &[], "raw-tokio"), Ok(()));
+        for (wrong, says) in [
+            (
+                checked(&["io", "oi"], &[], "all"),
+                "there is no scenario `oi`; there are: io, micro",
+            ),
+            (
+                checked(&[], &["tokio"], "none"),
+                "there is no contender `tokio`; there are: evenkeel, raw-tokio",
+            ),
+            (
+                checked(&[], &[], "raw-tokio,evenkeel"),
+                "there is no peer `evenkeel`; there are: raw-tokio",
+            ),
+        ] {
+            assert_eq!(wrong, Err(says.to_owned()));
+        }
     }
 
     #[test]

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::protocol::{Failed, Note, Plan, Sample, Step};
+use super::pace::Pace;
+use super::protocol::{Plan, Step};
+use crate::record::{Failed, Note, Sample};
 use crate::say;
+use crate::stopwatch::Stopwatch;
 
 /// What is told on the way.
 pub(super) trait Progress {
@@ -41,11 +44,14 @@ pub(super) fn fitting() -> Box<dyn Progress> {
     }
 }
 
-/// A bar per scenario.
+/// A bar per scenario, and one for all of them.
 #[derive(Debug, Default)]
 struct Bars {
     all: MultiProgress,
     bars: Vec<(String, ProgressBar)>,
+    total: Option<ProgressBar>,
+    pace: Pace,
+    since: Stopwatch,
 }
 
 impl Bars {
@@ -61,7 +67,12 @@ impl Bars {
         let _ = self.all.println(line);
     }
 
-    fn advance(&self, scenario: &str) {
+    fn advance(&mut self, scenario: &str) {
+        self.pace.done(scenario, self.since.seconds());
+        if let Some(total) = &self.total {
+            total.inc(1);
+            total.set_message(self.pace.words());
+        }
         let Some(bar) = self.bar(scenario) else { return };
         bar.inc(1);
         if bar.length().is_some_and(|length| bar.position() >= length) {
@@ -78,9 +89,8 @@ impl Progress for Bars {
             .map(|scenario| scenario.name.chars().count())
             .max()
             .unwrap_or(0);
-        let template = format!(
-            "{{prefix:{width}}} {{bar:24}} {{pos:>4}}/{{len}} {{elapsed:>4}}, {{eta}} left  {{wide_msg}}"
-        );
+        let template =
+            format!("{{prefix:{width}}} {{bar:24}} {{pos:>4}}/{{len}} {{elapsed:>4}}  {{wide_msg}}");
         for scenario in &plan.scenarios {
             let bar = self.all.add(ProgressBar::new(scenario.steps));
             if let Ok(style) = ProgressStyle::with_template(&template) {
@@ -89,6 +99,16 @@ impl Progress for Bars {
             bar.set_prefix(scenario.name.clone());
             self.bars.push((scenario.name.clone(), bar));
         }
+        let steps = plan.scenarios.iter().map(|scenario| scenario.steps).sum();
+        let total = self.all.add(ProgressBar::new(steps));
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            total.set_style(style.progress_chars("━╸ "));
+        }
+        total.set_prefix("all");
+        total.enable_steady_tick(Duration::from_millis(250));
+        self.total = Some(total);
+        self.pace = Pace::of(plan);
+        self.since = Stopwatch::default();
     }
 
     fn step(&mut self, step: &Step) {
@@ -127,6 +147,10 @@ impl Progress for Bars {
                 bar.abandon();
             }
         }
+        if let Some(total) = &self.total {
+            total.disable_steady_tick();
+            total.abandon_with_message(String::new());
+        }
     }
 }
 
@@ -134,6 +158,8 @@ impl Progress for Bars {
 #[derive(Debug, Default)]
 struct Lines {
     steps: Vec<(String, u64, u64)>,
+    pace: Pace,
+    since: Stopwatch,
 }
 
 impl Progress for Lines {
@@ -143,6 +169,8 @@ impl Progress for Lines {
             .iter()
             .map(|scenario| (scenario.name.clone(), 0, scenario.steps))
             .collect();
+        self.pace = Pace::of(plan);
+        self.since = Stopwatch::default();
     }
 
     fn step(&mut self, step: &Step) {
@@ -155,12 +183,18 @@ impl Progress for Lines {
             scenario,
             contender,
             repeat,
-            about,
+            ..
         } = step;
-        say::err(format!("{scenario}{at}: {contender} #{} {about}", repeat + 1).trim_end());
+        let left = self.pace.words();
+        say::err(&format!("{scenario}{at}: {contender} #{} ({left})", repeat + 1));
+    }
+
+    fn sample(&mut self, sample: &Sample) {
+        self.pace.done(&sample.scenario, self.since.seconds());
     }
 
     fn failed(&mut self, failed: &Failed) {
+        self.pace.done(&failed.scenario, self.since.seconds());
         say::err(&failed_line(failed));
     }
 

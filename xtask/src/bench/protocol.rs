@@ -4,9 +4,9 @@
 //! [`Note`]s, and last `{"event":"done"}`. Fields that are not known here are passed over, so a newer
 //! runner may say more; an event that is not known is nonsense.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
+
+use crate::record::{Failed, Note, Sample, Scenario};
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -33,56 +33,6 @@ pub(super) struct Plan {
     pub(super) scenarios: Vec<Scenario>,
 }
 
-/// One scenario.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Scenario {
-    /// Its name on the command line.
-    pub(super) name: String,
-    /// What it answers.
-    pub(super) question: String,
-    /// Who takes part, in the order they are shown.
-    pub(super) contenders: Vec<String>,
-    /// The contender that the others are compared with, if any.
-    #[serde(default)]
-    pub(super) baseline: Option<String>,
-    /// What is measured, in the order it is shown.
-    pub(super) metrics: Vec<Metric>,
-    /// How often each contender runs.
-    pub(super) repeats: u32,
-    /// How many steps that makes.
-    pub(super) steps: u64,
-}
-
-/// One figure of a scenario.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Metric {
-    /// Its name in samples.
-    pub(super) name: String,
-    /// Its unit, as printed.
-    #[serde(default)]
-    pub(super) unit: String,
-    /// Which way is good.
-    #[serde(default)]
-    pub(super) better: Better,
-    /// What it is, in words.
-    #[serde(default)]
-    pub(super) about: String,
-}
-
-/// Which way is good.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Better {
-    /// Less is better.
-    Lower,
-    /// More is better.
-    Higher,
-    /// Neither: a figure for orientation.
-    #[default]
-    #[serde(other)]
-    Neither,
-}
-
 /// One contender, once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Step {
@@ -97,41 +47,6 @@ pub(super) struct Step {
     pub(super) about: String,
 }
 
-/// What a step measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Sample {
-    /// The scenario's name.
-    pub(super) scenario: String,
-    /// Who.
-    pub(super) contender: String,
-    /// The how-manieth time, from 0.
-    pub(super) repeat: u32,
-    /// The figures; null for one that could not be taken.
-    pub(super) metrics: BTreeMap<String, Option<f64>>,
-}
-
-/// A step that failed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Failed {
-    /// The scenario's name.
-    pub(super) scenario: String,
-    /// Who.
-    pub(super) contender: String,
-    /// The how-manieth time, from 0.
-    pub(super) repeat: u32,
-    /// Why.
-    pub(super) error: String,
-}
-
-/// Something a reader of the figures must know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Note {
-    /// The scenario's name.
-    pub(super) scenario: String,
-    /// What.
-    pub(super) text: String,
-}
-
 /// Reads a line.
 ///
 /// # Errors
@@ -144,15 +59,18 @@ pub(super) fn read(line: &str) -> Result<Event, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{Better, Role};
 
     #[test]
     fn every_event_of_the_agreed_text_is_read() {
-        let plan = r#"{"event":"plan","scenarios":[{"name":"io","question":"?","contenders":["evenkeel","raw-tokio"],"baseline":"raw-tokio","metrics":[{"name":"connect_p50","unit":"us","better":"lower","about":"a"}],"repeats":5,"steps":25}]}"#;
+        let plan = r#"{"event":"plan","scenarios":[{"name":"io","question":"?","contenders":[{"name":"evenkeel","about":"it","role":"ours"},{"name":"raw-tokio"}],"baseline":"raw-tokio","metrics":[{"name":"connect_p50","unit":"us","better":"lower","about":"a"}],"repeats":5,"steps":25}]}"#;
         let Ok(Event::Plan(plan)) = read(plan) else {
             panic!("no plan")
         };
         assert_eq!(plan.scenarios[0].baseline.as_deref(), Some("raw-tokio"));
         assert_eq!(plan.scenarios[0].metrics[0].better, Better::Lower);
+        let roles: Vec<Role> = plan.scenarios[0].contenders.iter().map(|one| one.role).collect();
+        assert_eq!(roles, [Role::Ours, Role::Peer]);
         let step =
             r#"{"event":"step","scenario":"io","contender":"evenkeel","repeat":0,"about":"connecting"}"#;
         assert!(matches!(read(step), Ok(Event::Step(Step { repeat: 0, .. }))));

@@ -1,7 +1,7 @@
 //! What the runner has given so far.
 
-use super::protocol::{Event, Failed, Note, Plan, Sample, Scenario};
-use super::statistics::{self, Series, Summary};
+use super::protocol::{Event, Plan};
+use crate::record::{Failed, Note, Part, Sample};
 
 /// The plan and everything that came after it.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl Results {
             .iter()
             .find(|planned| planned.name == *scenario);
         let planned = planned.ok_or_else(|| format!("scenario `{scenario}` is not in the plan"))?;
-        if let Some(contender) = contender.filter(|name| !planned.contenders.contains(name)) {
+        if let Some(contender) = contender.filter(|name| planned.contender(name).is_none()) {
             return Err(format!(
                 "contender `{contender}` is not in the plan of `{scenario}`"
             ));
@@ -79,33 +79,38 @@ impl Results {
         }
     }
 
-    /// The samples of one metric of one contender, by repeat.
-    pub(super) fn series(&self, scenario: &str, contender: &str, metric: &str) -> Series {
-        let samples = self
-            .samples
-            .iter()
-            .filter(|sample| sample.scenario == scenario && sample.contender == contender);
-        samples
-            .filter_map(|sample| Some((sample.repeat, (*sample.metrics.get(metric)?)?)))
-            .collect()
-    }
-
-    /// The summary of one metric of one contender.
-    pub(super) fn summary(&self, scenario: &str, contender: &str, metric: &str) -> Option<Summary> {
-        statistics::summary(self.series(scenario, contender, metric).into_values())
-    }
-
-    /// The same against the scenario's baseline; nothing for the baseline itself.
-    pub(super) fn ratio(&self, scenario: &Scenario, contender: &str, metric: &str) -> Option<Summary> {
-        let baseline = scenario
-            .baseline
-            .as_deref()
-            .filter(|baseline| *baseline != contender)?;
-        let of = |who: &str| self.series(&scenario.name, who, metric);
-        statistics::paired_ratio(&of(contender), &of(baseline))
+    /// What belongs to each scenario, in the order of the plan.
+    pub(super) fn into_parts(self) -> Vec<Part> {
+        let part = |plan: crate::record::Scenario| {
+            let name = plan.name.clone();
+            Part {
+                samples: self
+                    .samples
+                    .iter()
+                    .filter(|one| one.scenario == name)
+                    .cloned()
+                    .collect(),
+                failed: self
+                    .failed
+                    .iter()
+                    .filter(|one| one.scenario == name)
+                    .cloned()
+                    .collect(),
+                notes: self
+                    .notes
+                    .iter()
+                    .filter(|one| one.scenario == name)
+                    .cloned()
+                    .collect(),
+                plan,
+                ..Part::default()
+            }
+        };
+        self.plan.scenarios.iter().cloned().map(part).collect()
     }
 
     /// How many steps of a scenario gave figures.
+    #[cfg(test)]
     pub(super) fn complete(&self, scenario: &str) -> usize {
         self.samples
             .iter()
@@ -121,7 +126,7 @@ pub(super) mod tests {
 
     /// Two contenders, one metric, three repeats; the third has only the baseline.
     pub(in super::super) const LINES: [&str; 10] = [
-        r#"{"event":"plan","scenarios":[{"name":"io","question":"How fast?","contenders":["evenkeel","raw-tokio"],"baseline":"raw-tokio","metrics":[{"name":"p50","unit":"us","better":"lower","about":"half are faster"},{"name":"rate","unit":"1/s","better":"higher","about":""}],"repeats":3,"steps":6}]}"#,
+        r#"{"event":"plan","scenarios":[{"name":"io","question":"How fast?","contenders":[{"name":"evenkeel","role":"ours"},{"name":"raw-tokio"}],"baseline":"raw-tokio","metrics":[{"name":"p50","unit":"us","better":"lower","about":"half are faster"},{"name":"rate","unit":"1/s","better":"higher","about":""}],"repeats":3,"steps":6}]}"#,
         r#"{"event":"step","scenario":"io","contender":"evenkeel","repeat":0,"about":"connecting"}"#,
         r#"{"event":"sample","scenario":"io","contender":"evenkeel","repeat":0,"metrics":{"p50":8.0,"rate":12345.0}}"#,
         r#"{"event":"sample","scenario":"io","contender":"raw-tokio","repeat":0,"metrics":{"p50":10.0,"rate":12000.0}}"#,
@@ -146,25 +151,18 @@ pub(super) mod tests {
     #[test]
     fn a_repeat_that_failed_is_missing_from_summary_and_ratio() {
         let results = after(LINES.len());
-        assert_eq!(
-            results
-                .summary("io", "evenkeel", "p50")
-                .map(|s| (s.median, s.samples)),
-            Some((8.5, 2))
-        );
-        let ratio = results
-            .ratio(&results.plan.scenarios[0], "evenkeel", "p50")
-            .expect("two pairs");
+        let parts = results.into_parts();
+        let part = &parts[0];
+        let summary = part.summary("evenkeel", "p50").expect("two samples");
+        assert_eq!((summary.median, summary.samples), (8.5, 2));
+        let ratio = part.ratio("evenkeel", "p50").expect("two pairs");
         assert_eq!((ratio.min, ratio.max, ratio.samples), (0.8, 0.9, 2));
+        assert_eq!(part.summary("evenkeel", "rate").map(|s| s.samples), Some(1));
+        assert_eq!(part.ratio("raw-tokio", "p50"), None);
         assert_eq!(
-            results.summary("io", "evenkeel", "rate").map(|s| s.samples),
-            Some(1)
+            (part.samples.len(), part.failed.len(), part.notes.len()),
+            (5, 1, 1)
         );
-        assert_eq!(
-            results.ratio(&results.plan.scenarios[0], "raw-tokio", "p50"),
-            None
-        );
-        assert_eq!(results.failed.len(), 1);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!   named after `bench` has a file `benches/scenarios/<name>.toml`;
 //! - the command after any other `cargo` is one of cargo's own;
 //! - `-p NAME`, `--example NAME`, `--bench NAME`, `--bin NAME`, `--test NAME` and `--features NAME` exist;
+//! - a `--bench`, `--bin` or `--test` that needs features is called with them;
 //! - `cargo add evenkeel..` and `cargo install evenkeel..` name packages of ours.
 //!
 //! The README must show the two commands a newcomer needs, each alone on its line: [`NEEDED`].
@@ -15,6 +16,7 @@ use clap::Parser as _;
 use super::tree::Tree;
 use super::{Finding, shell};
 use crate::cli::{Cli, Command};
+use crate::metadata::Target;
 
 /// The page that a newcomer reads first.
 const README: &str = "README.md";
@@ -129,7 +131,8 @@ fn check_xtask(tree: &Tree, words: &[&str]) -> Result<(), Wrong> {
             ));
         }
     };
-    for name in &args.scenarios {
+    // `micro` runs criterion and has no file.
+    for name in args.scenarios.iter().filter(|name| *name != "micro") {
         if !tree.scenarios().any(|scenario| scenario == name) {
             return Err(unknown("scenario", name, tree.scenarios()));
         }
@@ -154,13 +157,14 @@ fn check_names(tree: &Tree, command: &str, words: &[&str]) -> Result<(), Wrong> 
         match *option {
             "--example" | "--bench" | "--bin" | "--test" => {
                 let kind = &option[2..];
-                if !tree.targets(kind, package).any(|target| target.name == *name) {
+                let Some(target) = tree.targets(kind, package).find(|target| target.name == *name) else {
                     return Err(unknown(
                         kind,
                         name,
                         tree.targets(kind, package).map(|target| target.name.as_str()),
                     ));
-                }
+                };
+                check_required(tree, target, &options, words)?;
             }
             "--features" | "-F" if !matches!(command, "add" | "install") => {
                 check_features(tree, package, name)?;
@@ -180,6 +184,48 @@ fn check_names(tree: &Tree, command: &str, words: &[&str]) -> Result<(), Wrong> 
         }
     }
     Ok(())
+}
+
+/// A target that needs features is called with them, or with one that brings them.
+fn check_required(
+    tree: &Tree,
+    target: &Target,
+    options: &[(&str, &str)],
+    words: &[&str],
+) -> Result<(), Wrong> {
+    if words.contains(&"--all-features") {
+        return Ok(());
+    }
+    let mut given: Vec<&str> = options
+        .iter()
+        .filter(|(option, _)| matches!(*option, "--features" | "-F"))
+        .flat_map(|(_, names)| names.split([',', ' ']))
+        .map(|name| name.rsplit('/').next().unwrap_or(name))
+        .collect();
+    let all = || tree.members.iter().flat_map(|member| &member.package.features);
+    let mut at = 0;
+    while let Some(name) = given.get(at).copied() {
+        let brought = all()
+            .filter(|(feature, _)| *feature == name)
+            .flat_map(|(_, brought)| brought);
+        for brought in brought {
+            if !given.contains(&brought.as_str()) {
+                given.push(brought);
+            }
+        }
+        at += 1;
+    }
+    match target
+        .required_features
+        .iter()
+        .find(|needed| !given.contains(&needed.as_str()))
+    {
+        Some(needed) => Err((
+            format!("`{}` needs the feature `{needed}`", target.name),
+            format!("add `--features {needed}`"),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Features of one package, or of any.
@@ -259,7 +305,7 @@ mod tests {
     #[test]
     fn commands_that_do_not_exist_are_found() {
         for (command, says) in [
-            ("cargo xtask compare a b", "compare"),
+            ("cargo xtask comapre a b", "comapre"),
             ("cargo xtask bench --fast", "--fast"),
             ("cargo xtask bench oi", "there is no scenario `oi`; there are: io"),
             ("cargo frobnicate", "there is no cargo command `frobnicate`"),
@@ -285,6 +331,22 @@ mod tests {
             ),
         ] {
             tree(command).finds(check, &["README.md:6:", says]);
+        }
+    }
+
+    #[test]
+    fn a_benchmark_that_needs_a_feature_is_called_with_it() {
+        let tree = |features: &str| {
+            let command = format!("cargo bench -p evenkeel-benches {features} --bench peers");
+            tree(&command)
+                .with_feature_that_brings("peers", &["dep:tower"])
+                .with_feature_that_brings("pingora", &["peers"])
+                .with_target("bench", "peers", "benches/benches/peers.rs")
+                .needing("peers")
+        };
+        tree("").finds(check, &["README.md:6:", "`peers` needs the feature `peers`"]);
+        for enough in ["--features peers", "--features pingora", "--all-features"] {
+            tree(enough).passes(check);
         }
     }
 

@@ -47,6 +47,7 @@ impl Tree {
             name: name.to_owned(),
             kind: vec![kind.to_owned()],
             src_path: file.into(),
+            ..Target::default()
         };
         self.members
             .last_mut()
@@ -65,6 +66,22 @@ impl Tree {
             .package
             .features
             .insert(name.to_owned(), Vec::new());
+        self
+    }
+
+    /// The same, with what it turns on.
+    pub(super) fn with_feature_that_brings(mut self, name: &str, brought: &[&str]) -> Self {
+        let brought = brought.iter().map(|name| (*name).to_owned()).collect();
+        let member = self.members.last_mut().expect("a member first");
+        member.package.features.insert(name.to_owned(), brought);
+        self
+    }
+
+    /// The target added last needs a feature.
+    pub(super) fn needing(mut self, feature: &str) -> Self {
+        let targets = &mut self.members.last_mut().expect("a member first").package.targets;
+        let target = targets.last_mut().expect("a target first");
+        target.required_features.push(feature.to_owned());
         self
     }
 

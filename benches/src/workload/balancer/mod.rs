@@ -9,7 +9,7 @@ use crate::workload::Task;
 use crate::{Error, Metrics, Report, quantile};
 
 /// Who can do it. Ours have the names of configuration files.
-pub(super) const CONTENDERS: &[&str] = &[
+pub(crate) const CONTENDERS: &[&str] = &[
     "round_robin",
     "weighted_round_robin",
     "random",
@@ -30,7 +30,7 @@ pub(super) const CONTENDERS: &[&str] = &[
 ];
 
 /// A balancer over a fixed set of backends.
-trait Selector {
+pub(crate) trait Selector {
     /// Selects a backend for a request, and counts it as in flight. Does nothing else, for it is timed.
     fn select(&mut self) -> Result<(), Error>;
 
@@ -44,16 +44,21 @@ trait Selector {
     fn weights(&self) -> Vec<f64>;
 }
 
+/// The contender of that name.
+pub(crate) fn selector(name: &str, backends: usize, in_flight: usize) -> Result<Box<dyn Selector>, Error> {
+    Ok(match name {
+        "tower-p2c" => tower_peer::pending(backends),
+        "tower-peak-ewma" => tower_peer::peak_ewma(backends),
+        name => ours::named(name, backends, in_flight)?,
+    })
+}
+
 /// Runs one contender.
 pub(super) fn run(task: &Task) -> Result<Report, Error> {
     let selections = task.params.required("selections")?;
     let backends = task.params.required("backends")?;
     let in_flight = task.params.required("in_flight")?;
-    let mut selector: Box<dyn Selector> = match task.contender.as_str() {
-        "tower-p2c" => tower_peer::pending(backends),
-        "tower-peak-ewma" => tower_peer::peak_ewma(backends),
-        name => ours::named(name, backends, in_flight)?,
-    };
+    let mut selector = selector(&task.contender, backends, in_flight)?;
 
     let mut counts = vec![0_u64; backends];
     let mut took = Vec::with_capacity(selections);
@@ -81,6 +86,7 @@ pub(super) fn run(task: &Task) -> Result<Report, Error> {
             metrics.set(name, nanos);
         }
     }
+    metrics.set_distribution("select", &mut took, 1.0);
     let mut empty: Vec<f64> = (0..10_000)
         .map(|_| Instant::now().elapsed().as_nanos() as f64)
         .collect();

@@ -1,7 +1,7 @@
 //! The few figures that stand for many samples.
 //!
-//! Medians, because a machine that people use gives outliers; minimum and maximum as the spread,
-//! because with five samples any percentile would pretend to more. Ratios are taken in pairs, sample
+//! Medians, because a machine that people use gives outliers; minimum and maximum as the spread, and
+//! where there are samples enough an interval by the [bootstrap](super::bootstrap). Ratios are taken in pairs, sample
 //! by sample of the same repeat: contenders are interleaved, so what slows the machine for a while
 //! slows both halves of a pair.
 
@@ -9,45 +9,54 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::bootstrap::{self, middle};
+
+/// How sure an interval is that stands beside a figure.
+pub(crate) const CONFIDENCE: f64 = 0.95;
+
 /// What is shown for a series of samples.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Summary {
+pub(crate) struct Summary {
     /// The middle one, or the mean of the middle two.
-    pub(super) median: f64,
+    pub(crate) median: f64,
     /// The least.
-    pub(super) min: f64,
+    pub(crate) min: f64,
     /// The most.
-    pub(super) max: f64,
+    pub(crate) max: f64,
     /// How many there were.
-    pub(super) samples: usize,
+    pub(crate) samples: usize,
+    /// Where the median lies with 95 % confidence; none for too few samples.
+    pub(crate) interval: Option<[f64; 2]>,
+}
+
+impl Summary {
+    /// What to show as its spread: the interval, or else the least and the most.
+    pub(crate) fn spread(&self) -> [f64; 2] {
+        self.interval.unwrap_or([self.min, self.max])
+    }
 }
 
 /// Sums up a series. What is not a number, or not finite, is left out; nothing is left of an empty series.
-pub(super) fn summary(values: impl IntoIterator<Item = f64>) -> Option<Summary> {
+pub(crate) fn summary(values: impl IntoIterator<Item = f64>) -> Option<Summary> {
     let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
     values.sort_unstable_by(f64::total_cmp);
     let (&min, &max) = (values.first()?, values.last()?);
     let samples = values.len();
-    let upper = values[samples / 2];
-    let median = if samples % 2 == 1 {
-        upper
-    } else {
-        f64::midpoint(values[samples / 2 - 1], upper)
-    };
     Some(Summary {
-        median,
+        median: middle(&mut values),
         min,
         max,
         samples,
+        interval: bootstrap::of_median(&values, CONFIDENCE),
     })
 }
 
 /// Samples by the number of their repeat.
-pub(super) type Series = BTreeMap<u32, f64>;
+pub(crate) type Series = BTreeMap<u32, f64>;
 
 /// How `ours` compares to `baseline`, repeat by repeat. A repeat that either of them lacks is left out,
 /// and so is one where the baseline is zero.
-pub(super) fn paired_ratio(ours: &Series, baseline: &Series) -> Option<Summary> {
+pub(crate) fn paired_ratio(ours: &Series, baseline: &Series) -> Option<Summary> {
     summary(
         ours.iter()
             .filter_map(|(repeat, value)| Some(value / baseline.get(repeat)?)),
@@ -76,7 +85,8 @@ mod tests {
                 median: 7.0,
                 min: 7.0,
                 max: 7.0,
-                samples: 1
+                samples: 1,
+                interval: None,
             })
         );
     }

@@ -4,7 +4,7 @@
 const DIGITS: i32 = 4;
 
 /// Four digits that count, thousands set apart: `0.1234`, `812`, `12 345`.
-pub(super) fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     if !value.is_finite() {
         return "—".to_owned();
     }
@@ -26,12 +26,27 @@ pub(super) fn figure(value: f64) -> String {
 }
 
 /// A ratio: three digits behind the point are more than the spread allows, two hide a percent.
-pub(super) fn ratio(value: f64) -> String {
+pub(crate) fn ratio(value: f64) -> String {
     if value < 10.0 {
         format!("{value:.3}")
     } else {
         figure(value)
     }
+}
+
+/// A figure at an axis, where there is little room: `100k`, `5M`.
+pub(crate) fn short(value: f64) -> String {
+    for (unit, sign) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] {
+        if value.abs() >= unit {
+            return format!("{}{sign}", figure(value / unit));
+        }
+    }
+    figure(value)
+}
+
+/// `1 repeat`, `3 repeats`.
+pub(crate) fn repeats(count: u32) -> String {
+    format!("{count} repeat{}", if count == 1 { "" } else { "s" })
 }
 
 /// Sets thousands apart, from five digits on.
@@ -75,6 +90,15 @@ mod tests {
         ] {
             assert_eq!(figure(value), text, "{value}");
         }
+    }
+
+    #[test]
+    fn an_axis_has_little_room() {
+        assert_eq!(
+            [short(0.0), short(999.0), short(2e4), short(1.5e6)],
+            ["0", "999", "20k", "1.5M"]
+        );
+        assert_eq!([repeats(1), repeats(15)], ["1 repeat", "15 repeats"]);
     }
 
     #[test]

@@ -1,0 +1,163 @@
+//! The operations themselves.
+
+use std::future::Future;
+use std::hint::black_box;
+use std::time::Duration;
+
+use evenkeel_health::{CircuitBreaker, CircuitBreakerConfig};
+use evenkeel_stats::{Counter, Ewma, Histogram, Outcome, PeakEwma, Precision, SuccessWindow, Timestamp};
+use prometheus_client::metrics::counter::Counter as PrometheusCounter;
+use prometheus_client::metrics::histogram::Histogram as PrometheusHistogram;
+use tokio::runtime::{Builder, Runtime};
+
+use super::counted;
+use crate::Error;
+use crate::pairs::{self, Kind};
+use crate::pools::{Bb8, Deadpool, Evenkeel, Numbers, Pool, one_by_one};
+use crate::workload::balancer;
+
+/// Pools, and the ways they are set up.
+pub(super) const POOLS: &[&str] = &[
+    "evenkeel",
+    "deadpool",
+    "deadpool-timeouts",
+    "bb8",
+    "bb8-unchecked",
+];
+
+/// Idle connections of a pool.
+const IDLE: usize = 16;
+
+/// Members of a balancer, and requests in flight.
+const MEMBERS: usize = 100;
+const IN_FLIGHT: u64 = 64;
+
+/// Latencies from 1 to 3 ms, by turns.
+fn latency(round: u64) -> u64 {
+    1_000_000 + round.wrapping_mul(7_919) % 2_000_000
+}
+
+/// The time at a million requests a second.
+fn time(round: u64) -> Timestamp {
+    Timestamp::from_nanos(round * 1_000)
+}
+
+fn runtime() -> Result<Runtime, Error> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::io("cannot start the runtime"))
+}
+
+/// 1 KiB written and 1 KiB read, over a pipe in memory that is always ready.
+pub(super) fn ready_pair(contender: &str, rounds: u64) -> Result<(), Error> {
+    let rounds = usize::try_from(rounds).unwrap_or(usize::MAX);
+    let name = contender.to_owned();
+    let runtime = runtime()?;
+    let mut pair = runtime.block_on(pairs::open(&name, Kind::Ready))?;
+    let task = runtime.spawn(async move { pair.run(rounds).await });
+    let done = counted(|| runtime.block_on(task));
+    done.map_err(|e| Error::contender("the task", e))?.map(drop)
+}
+
+/// A checkout and its return.
+pub(super) fn pool_checkout(contender: &str, rounds: u64) -> Result<(), Error> {
+    let (runtime, source) = (runtime()?, Numbers::default());
+    match contender {
+        "evenkeel" => lend(&runtime, Evenkeel::of(source, IDLE, IDLE), rounds),
+        "deadpool" => lend(&runtime, Deadpool::of(source, IDLE, IDLE, false), rounds),
+        "deadpool-timeouts" => lend(&runtime, Deadpool::of(source, IDLE, IDLE, true), rounds),
+        "bb8" => lend(&runtime, Bb8::of(source, IDLE, IDLE, true), rounds),
+        _ => lend(&runtime, Bb8::of(source, IDLE, IDLE, false), rounds),
+    }
+}
+
+fn lend<P: Pool<Connection = u64>>(
+    runtime: &Runtime,
+    pool: impl Future<Output = Result<P, Error>>,
+    rounds: u64,
+) -> Result<(), Error> {
+    let pool = runtime.block_on(pool)?;
+    let task = runtime.spawn(async move { one_by_one(&pool, rounds).await });
+    let done = counted(|| runtime.block_on(task));
+    done.map_err(|e| Error::contender("the task", e))?.map(drop)
+}
+
+/// A selection among a hundred, counted, and the end of the oldest request.
+pub(super) fn select(contender: &str, rounds: u64) -> Result<(), Error> {
+    let mut selector = balancer::selector(contender, MEMBERS, IN_FLIGHT as usize)?;
+    for _ in 0..IN_FLIGHT {
+        selector.select()?;
+    }
+    counted(|| {
+        for _ in 0..rounds {
+            selector.select()?;
+            black_box(selector.end_oldest()?);
+            selector.between();
+        }
+        Ok(())
+    })
+}
+
+/// A request counted and its latency recorded.
+pub(super) fn count_and_record(contender: &str, rounds: u64) -> Result<(), Error> {
+    let (histogram, counter) = (Histogram::new(Precision::Fine), Counter::new());
+    let peer_counter: PrometheusCounter = PrometheusCounter::default();
+    let peer = PrometheusHistogram::new([
+        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+    ]);
+    let one = |nanos: u64| match contender {
+        "prometheus-client" => {
+            peer_counter.inc();
+            peer.observe(nanos as f64 * 1e-9);
+        }
+        "evenkeel" => histogram.record(nanos),
+        _ => {
+            counter.increment();
+            histogram.record(nanos);
+        }
+    };
+    counted(|| (0..rounds).for_each(|round| one(black_box(latency(round)))));
+    black_box((histogram.snapshot().count(), counter.value(), peer_counter.get()));
+    Ok(())
+}
+
+/// What a balancer and a breaker keep of each outcome.
+pub(super) fn average(contender: &str, rounds: u64) -> Result<(), Error> {
+    let wrong = |e| Error::contender("set-up", e);
+    let tau = Duration::from_secs(10);
+    let (peak, plain) = (PeakEwma::new(tau).map_err(wrong)?, Ewma::new(tau).map_err(wrong)?);
+    let window = SuccessWindow::new(tau, 10).map_err(wrong)?;
+    let one = |round: u64, sample: f64| match contender {
+        "evenkeel-peak-ewma" => peak.record(sample, time(round)),
+        "evenkeel-ewma" => plain.record(sample, time(round)),
+        _ => window.record(sample > 0.0, time(round)),
+    };
+    counted(|| (0..rounds).for_each(|round| one(round, black_box(latency(round)) as f64)));
+    Ok(())
+}
+
+/// A breaker asked, and told of a success. failsafe reads the clock itself.
+pub(super) fn breaker(contender: &str, rounds: u64) -> Result<(), Error> {
+    if contender == "failsafe" {
+        let peer = failsafe::Config::new().build();
+        counted(|| {
+            for _ in 0..rounds {
+                if black_box(&peer).is_call_permitted() {
+                    peer.on_success();
+                }
+            }
+        });
+        return Ok(());
+    }
+    let breaker = CircuitBreaker::new(CircuitBreakerConfig::default());
+    let breaker = breaker.map_err(|e| Error::contender("set-up", e))?;
+    counted(|| {
+        for round in 0..rounds {
+            let permit = black_box(&breaker).permit(time(round));
+            let permit = permit.map_err(|e| Error::contender("permit", e))?;
+            permit.finish(black_box(Outcome::Success), time(round));
+        }
+        Ok(())
+    })
+}

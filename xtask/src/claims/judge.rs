@@ -1,0 +1,226 @@
+//! Claims against a run.
+
+use super::{Claim, Expect, Shown};
+use crate::number;
+use crate::record::bootstrap::LEAST;
+use crate::record::statistics::Summary;
+use crate::record::{Better, Part, Record};
+
+/// What a run says of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It does what the report says.
+    Holds,
+    /// It does not.
+    Fails,
+    /// The spread is too wide to tell.
+    Open,
+    /// There is nothing to tell from, and why.
+    NotMeasured(String),
+}
+
+impl Verdict {
+    /// As it stands in tables.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Holds => "holds".to_owned(),
+            Self::Fails => "does not hold".to_owned(),
+            Self::Open => "open: the spread is too wide to tell".to_owned(),
+            Self::NotMeasured(why) => format!("not measured: {why}"),
+        }
+    }
+
+    /// One word for it.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Fails => "fails",
+            Self::Open => "open",
+            Self::NotMeasured(_) => "missing",
+        }
+    }
+}
+
+/// A row of the table.
+#[derive(Debug, Clone)]
+pub(crate) struct Claimed {
+    /// Its name.
+    pub(crate) name: String,
+    /// What the report says.
+    pub(crate) text: String,
+    /// What must come out.
+    pub(crate) expected: String,
+    /// Against the naive way.
+    pub(crate) naive: String,
+    /// Against the best peer.
+    pub(crate) peer: String,
+    /// The scenario and its metric.
+    pub(crate) place: String,
+    /// What it comes to.
+    pub(crate) verdict: Verdict,
+}
+
+/// Holds claims against a run.
+pub(crate) fn judge(claims: &[Claim], record: &Record) -> Vec<Claimed> {
+    claims.iter().map(|claim| one(claim, record)).collect()
+}
+
+fn one(claim: &Claim, record: &Record) -> Claimed {
+    let mut row = Claimed {
+        name: claim.name.clone(),
+        text: claim.text.clone(),
+        expected: "—".to_owned(),
+        naive: "—".to_owned(),
+        peer: "—".to_owned(),
+        place: "—".to_owned(),
+        verdict: Verdict::NotMeasured(claim.missing.clone().unwrap_or_default()),
+    };
+    let Ok(shown) = claim.shown() else { return row };
+    row.place = format!("{} {}", shown.scenario, shown.metric);
+    row.expected = expected(shown.expect, shown.naive);
+    let part = record
+        .part(shown.scenario)
+        .filter(|part| !part.samples.is_empty());
+    let Some(part) = part else {
+        row.verdict = Verdict::NotMeasured(format!("`{}` did not run", shown.scenario));
+        return row;
+    };
+    let naive = shown
+        .naive
+        .and_then(|naive| Some((naive, part.ratio_to(shown.ours, naive, shown.metric)?)));
+    if let Some((naive, ratio)) = &naive {
+        row.naive = against(ratio, naive);
+    }
+    if let Some((name, ratio)) = best_peer(part, shown, &claim.peers) {
+        row.peer = against(&ratio, name);
+    }
+    let told = match shown.expect {
+        Expect::RatioLeast(_) | Expect::RatioMost(_) => naive.map(|(_, ratio)| ratio),
+        Expect::ValueLeast(_) => part.summary(shown.ours, shown.metric),
+    };
+    row.verdict = told.map_or_else(
+        || Verdict::NotMeasured("it gave no figures".to_owned()),
+        |told| verdict(shown.expect, &told),
+    );
+    row
+}
+
+/// Whole interval on one side, or open.
+fn verdict(expect: Expect, told: &Summary) -> Verdict {
+    let Some([low, high]) = told.interval else {
+        return Verdict::NotMeasured(format!("{} of at least {LEAST} repeats", told.samples));
+    };
+    let (holds, fails) = match expect {
+        Expect::RatioLeast(least) | Expect::ValueLeast(least) => (low >= least, high < least),
+        Expect::RatioMost(most) => (high <= most, low > most),
+    };
+    match (holds, fails) {
+        (true, _) => Verdict::Holds,
+        (_, true) => Verdict::Fails,
+        _ => Verdict::Open,
+    }
+}
+
+/// The peer with the best median, and ours over it.
+fn best_peer<'a>(part: &Part, shown: Shown<'_>, peers: &'a [String]) -> Option<(&'a str, Summary)> {
+    let higher = part.plan.metric(shown.metric)?.better == Better::Higher;
+    let measured = peers
+        .iter()
+        .filter_map(|peer| Some((peer.as_str(), part.summary(peer, shown.metric)?.median)));
+    let best = if higher {
+        measured.max_by(|a, b| a.1.total_cmp(&b.1))
+    } else {
+        measured.min_by(|a, b| a.1.total_cmp(&b.1))
+    };
+    let (name, _) = best?;
+    Some((name, part.ratio_to(shown.ours, name, shown.metric)?))
+}
+
+/// What must come out, in words.
+fn expected(expect: Expect, naive: Option<&str>) -> String {
+    let naive = naive.unwrap_or("—");
+    match expect {
+        Expect::RatioLeast(least) => format!("at least {} × {naive}", number::figure(least)),
+        Expect::RatioMost(most) => format!("at most {} × {naive}", number::figure(most)),
+        Expect::ValueLeast(least) => format!("at least {}", number::figure(least)),
+    }
+}
+
+/// A ratio with its spread, and to whom.
+fn against(ratio: &Summary, whom: &str) -> String {
+    let [low, high] = ratio.spread().map(number::ratio);
+    format!("{} ({low} .. {high}) × {whom}", number::ratio(ratio.median))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::fixture;
+
+    fn claim(metric: &str, expect: Expect) -> Claim {
+        Claim {
+            name: "speed".to_owned(),
+            scenario: Some("io".to_owned()),
+            metric: Some(metric.to_owned()),
+            ours: Some("evenkeel".to_owned()),
+            naive: Some("naive".to_owned()),
+            peers: vec!["raw-tokio".to_owned()],
+            expect: Some(expect),
+            ..Claim::default()
+        }
+    }
+
+    fn judged(metric: &str, expect: Expect, wait: f64) -> Claimed {
+        one(&claim(metric, expect), &fixture::record(wait))
+    }
+
+    #[test]
+    fn a_claim_holds_or_not_by_the_whole_interval() {
+        let verdict = |expect, wait| judged("wait_p50", expect, wait).verdict;
+        assert_eq!(verdict(Expect::RatioMost(0.5), 9.0), Verdict::Holds);
+        assert_eq!(verdict(Expect::RatioMost(0.5), 80.0), Verdict::Fails);
+        assert_eq!(verdict(Expect::RatioLeast(0.5), 80.0), Verdict::Holds);
+        assert_eq!(verdict(Expect::ValueLeast(100.0), 80.0), Verdict::Fails);
+        // Between the least and the most of the samples: the run does not tell.
+        assert_eq!(verdict(Expect::ValueLeast(80.4), 80.0), Verdict::Open);
+    }
+
+    #[test]
+    fn the_row_names_the_best_peer_the_way_the_metric_is_better() {
+        let row = judged("wait_p50", Expect::RatioMost(0.5), 9.0);
+        assert_eq!(row.naive, "0.090 (0.090 .. 0.090) × naive");
+        assert_eq!(row.peer, "0.900 (0.900 .. 0.900) × raw-tokio");
+        assert_eq!(
+            (row.place.as_str(), row.expected.as_str()),
+            ("io wait_p50", "at most 0.5 × naive")
+        );
+        let mut both = claim("rate", Expect::RatioLeast(1.0));
+        both.peers.push("naive".to_owned());
+        assert!(one(&both, &fixture::record(9.0)).peer.ends_with("× raw-tokio"));
+    }
+
+    #[test]
+    fn what_did_not_run_is_not_measured_and_says_why() {
+        let says = |row: Claimed| row.verdict.words();
+        let mut record = fixture::record(9.0);
+        record.scenarios[0].samples.retain(|sample| sample.repeat < 3);
+        let few = one(&claim("rate", Expect::RatioLeast(1.0)), &record);
+        assert!(says(few).contains("3 of at least 5 repeats"));
+        record.scenarios[0]
+            .samples
+            .retain(|sample| sample.contender != "naive");
+        let nobody = one(&claim("rate", Expect::RatioLeast(1.0)), &record);
+        assert!(says(nobody).contains("no figures"));
+        record.scenarios.clear();
+        let nothing = one(&claim("rate", Expect::RatioLeast(1.0)), &record);
+        assert!(says(nothing).contains("`io` did not run"));
+        let missing = Claim {
+            missing: Some("no scenario".to_owned()),
+            ..Claim::default()
+        };
+        assert_eq!(
+            says(one(&missing, &fixture::record(9.0))),
+            "not measured: no scenario"
+        );
+    }
+}
