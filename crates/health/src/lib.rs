@@ -82,9 +82,9 @@ pub use circuit_breaker::{
 };
 pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyLimitConfig};
 pub use detector::{Detector, Observation, Verdict};
+pub use error::{CallError, ConfigError, Rejected};
 #[cfg(feature = "checker")]
 pub use evenkeel_io_core::{Connect, Target};
-pub use error::{CallError, ConfigError, Rejected};
 pub use outlier::{Ejection, OutlierConfig, OutlierDetector, OutlierMember, OutlierReason};
 #[cfg(feature = "checker")]
 pub use probe::{Probe, TcpProbe, TcpProbeError};

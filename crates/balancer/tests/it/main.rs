@@ -1,5 +1,12 @@
 //! The balancer as its users see it, under the hazards that the file names say.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod draining;
 mod membership;
 mod no_allocation;
