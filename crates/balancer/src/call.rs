@@ -86,8 +86,28 @@ impl<B> LoadBalancer<B> {
         &self,
         request: &RequestContext<'_>,
         classify: &C,
-        mut attempt: Attempt,
+        attempt: Attempt,
     ) -> Result<T, CallError<E>>
+    where
+        E: Display,
+        C: Classify<T, E> + ?Sized,
+        Attempt: FnMut(BackendRef<B>) -> F,
+        F: Future<Output = Result<T, E>>,
+    {
+        let (answer, pick) = self.call_held(request, classify, attempt).await?;
+        if let Some(pick) = pick {
+            pick.finish(Outcome::Success);
+        }
+        Ok(answer)
+    }
+
+    /// As [`call_with`](Self::call_with); a good answer comes with its pick, which is in flight still.
+    pub(crate) async fn call_held<T, E, C, Attempt, F>(
+        &self,
+        request: &RequestContext<'_>,
+        classify: &C,
+        mut attempt: Attempt,
+    ) -> Result<(T, Option<Pick<B>>), CallError<E>>
     where
         E: Display,
         C: Classify<T, E> + ?Sized,
@@ -112,11 +132,13 @@ impl<B> LoadBalancer<B> {
         let mut backoff = backoff(config.retry_delay, config.max_retries);
         for retry in 0.. {
             let ended = match call.round(&mut attempt, retry > 0).await {
-                Ok(Round::Good(answer)) => {
+                Ok(Round::Good(answer, pick)) => {
                     if retry > 0 {
                         shared.totals.failover();
                     }
-                    return answer.map_err(|source| call.failed(source));
+                    return answer
+                        .map(|answer| (answer, pick))
+                        .map_err(|source| call.failed(source));
                 }
                 Ok(ended) => ended,
                 Err(error) => return Err(error),
@@ -166,9 +188,10 @@ struct Call<'a, B, C: ?Sized> {
 }
 
 /// How an attempt, with its hedge if there was one, ended.
-enum Round<T, E> {
-    /// The answer; an `Err` that would be the same elsewhere is one too.
-    Good(Result<T, E>),
+enum Round<B, T, E> {
+    /// The answer; an `Err` that would be the same elsewhere is one too. With the pick of a success,
+    /// whose end is the caller's.
+    Good(Result<T, E>, Option<Pick<B>>),
     /// A failure that may be mended elsewhere.
     Bad(Result<T, E>, Classification),
     /// Nothing came in time.
@@ -218,10 +241,10 @@ impl<B, C: ?Sized> Call<'_, B, C> {
 
     /// Whether to send it again; if so, the wait that the last backend asked for, where there is no
     /// other to go to.
-    fn may_retry<T, E>(&self, ended: &Round<T, E>, retry: usize) -> Option<Option<Duration>> {
+    fn may_retry<T, E>(&self, ended: &Round<B, T, E>, retry: usize) -> Option<Option<Duration>> {
         let repeat = self.request.repeat;
         let (allowed, asked) = match ended {
-            Round::Good(_) => (false, None),
+            Round::Good(..) => (false, None),
             Round::Bad(_, classification) => {
                 let asked = match classification.outcome {
                     Outcome::Overload { retry_after } => retry_after,
@@ -239,10 +262,11 @@ impl<B, C: ?Sized> Call<'_, B, C> {
         Some(asked.filter(|_| !others))
     }
 
-    fn give_up<T, E>(self, ended: Round<T, E>) -> Result<T, CallError<E>> {
+    fn give_up<T, E>(self, ended: Round<B, T, E>) -> Result<(T, Option<Pick<B>>), CallError<E>> {
         match ended {
-            Round::Good(Ok(answer)) | Round::Bad(Ok(answer), _) => Ok(answer),
-            Round::Good(Err(source)) | Round::Bad(Err(source), _) => Err(self.failed(source)),
+            Round::Good(Ok(answer), pick) => Ok((answer, pick)),
+            Round::Bad(Ok(answer), _) => Ok((answer, None)),
+            Round::Good(Err(source), _) | Round::Bad(Err(source), _) => Err(self.failed(source)),
             Round::TimedOut => Err(self.timed_out()),
         }
     }

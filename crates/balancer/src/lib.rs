@@ -64,7 +64,8 @@
 //!
 //! # Features
 //! `serde`: configs from files, durations as `"10s"`. `checks`: active health checks. `http`: answers
-//! of the `http` crate classified by status. `dns`: members from the addresses of a name.
+//! of the `http` crate classified by status. `tower`: a balancer as one service, `BalancedService`, under
+//! tonic's clients and hyper, and as a layer, `BalanceLayer`. `dns`: members from the addresses of a name.
 
 mod backend;
 mod backend_server;
@@ -87,6 +88,8 @@ mod sessions;
 mod shared;
 mod snapshot;
 mod stats;
+#[cfg(feature = "tower")]
+mod tower;
 mod vitals;
 
 #[cfg(feature = "checks")]
@@ -110,4 +113,9 @@ pub use pick::Pick;
 pub use request_context::{Repeat, RequestContext, Tried};
 pub use stats::{
     BackendStats, LoadBalancerStats, RequestStats, StatsWindow, latency_trend, rate_trend, success_trend,
+};
+#[cfg(feature = "tower")]
+pub use tower::{
+    Answer, BalanceLayer, BalancedBody, BalancedFuture, BalancedService, InFlightUntil, OwnService,
+    ReplayBody, Route, ServiceError, Through,
 };

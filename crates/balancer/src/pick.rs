@@ -114,6 +114,19 @@ impl<B> Pick<B> {
         self.settle(outcome, None, now);
     }
 
+    /// The backend answers: if this is the trial, it is passed, though the request goes on.
+    #[cfg(feature = "tower")]
+    pub(crate) fn pass_trial(&mut self) {
+        if let Some(trial) = self.trial.take() {
+            self.backend.vitals.pass(trial);
+        }
+    }
+
+    /// Ends as a classification says.
+    pub(crate) fn finish_classified(mut self, outcome: Outcome, failure: Option<Failure>) {
+        self.end(outcome, failure.filter(|_| outcome == Outcome::Failure));
+    }
+
     /// The same request was sent elsewhere later and came back sooner, so this one is given up. To
     /// the latency average it is a request that took at least so long; to the circuit breaker a
     /// failure, because a backend that is overtaken each time does not answer.

@@ -193,6 +193,14 @@ impl Vitals {
         self.tell(Outcome::Cancelled, latency);
     }
 
+    /// A trial's request is answered, and goes on.
+    #[cfg(feature = "tower")]
+    pub(crate) fn pass(&self, trial: Trial) {
+        let now = self.now();
+        trial.finish(Outcome::Success, now);
+        self.reconcile(now);
+    }
+
     /// Takes in a request that was not counted as in flight.
     pub(crate) fn record(&self, ended: &Ended) {
         let latency = ended.now.since(ended.started);

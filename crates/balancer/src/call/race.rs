@@ -18,7 +18,7 @@ impl<B, C: ?Sized> Call<'_, B, C> {
         &mut self,
         attempt: &mut Attempt,
         retry: bool,
-    ) -> Result<Round<T, E>, CallError<E>>
+    ) -> Result<Round<B, T, E>, CallError<E>>
     where
         E: Display,
         C: Classify<T, E>,
@@ -82,7 +82,7 @@ impl<B, C: ?Sized> Call<'_, B, C> {
         mut first: Pin<&mut F>,
         second_pick: Pick<B>,
         until: Instant,
-    ) -> Round<T, E>
+    ) -> Round<B, T, E>
     where
         E: Display,
         C: Classify<T, E>,
@@ -119,7 +119,7 @@ impl<B, C: ?Sized> Call<'_, B, C> {
             };
             let Some(pick) = ended else { break };
             last = self.settle(pick, result);
-            if matches!(last, Round::Good(_)) {
+            if matches!(last, Round::Good(..)) {
                 if let Some(slow) = first_pick.take() {
                     self.balancer.shared.totals.hedge_won();
                     slow.overtaken();
@@ -131,8 +131,9 @@ impl<B, C: ?Sized> Call<'_, B, C> {
         last
     }
 
-    /// Classifies a result, and ends its pick by it.
-    fn settle<T, E>(&mut self, pick: Pick<B>, result: Result<T, E>) -> Round<T, E>
+    /// Classifies a result, and ends its pick by it, unless it is a success: that ends where the answer
+    /// goes.
+    fn settle<T, E>(&mut self, pick: Pick<B>, result: Result<T, E>) -> Round<B, T, E>
     where
         E: Display,
         C: Classify<T, E>,
@@ -155,12 +156,12 @@ impl<B, C: ?Sized> Call<'_, B, C> {
             let took = pick.inner().vitals.now().since(pick.started());
             self.balancer.shared.hedge_delay.record(took);
         }
-        match failure {
-            Some(failure) if outcome == Outcome::Failure => pick.fail(failure),
-            _ => pick.finish(outcome),
+        if outcome.is_success() && result.is_ok() && retry == Retry::Never {
+            return Round::Good(result, Some(pick));
         }
+        pick.finish_classified(outcome, failure);
         if retry == Retry::Never {
-            Round::Good(result)
+            Round::Good(result, None)
         } else {
             Round::Bad(result, classification)
         }

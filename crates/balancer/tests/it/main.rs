@@ -8,9 +8,12 @@
 )]
 
 mod draining;
+mod examples;
 mod membership;
 mod no_allocation;
 mod picks;
+#[cfg(feature = "tower")]
+mod tower;
 mod trips;
 
 use std::sync::Arc;
