@@ -9,6 +9,7 @@ pub(crate) mod build;
 mod child;
 mod drive;
 mod micro;
+mod outputs;
 mod pace;
 mod plan;
 mod progress;
@@ -16,17 +17,19 @@ mod protocol;
 mod results;
 mod table;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::cli::BenchArgs;
 use crate::record::{Record, file};
 use crate::stopwatch::Stopwatch;
-use crate::{claims, compare, page, performance, say, workspace};
+use crate::{claims, performance, say, workspace};
 use child::Child;
 use drive::{Patience, Seen, Stop, drive};
+use outputs::Outputs;
 use results::Results;
 
 /// What a shell reports for a program ended by Ctrl-C.
@@ -126,18 +129,7 @@ fn run_inner(args: &BenchArgs) -> Result<ExitCode, Error> {
         return outputs.write(&root, args, &record, ExitCode::SUCCESS);
     }
     if let Some(address) = args.listen {
-        let mut server = Command::new(build::program(&root, build::RUNNER)?);
-        server.args(["serve", "echo", "--listen", &address.to_string()]);
-        // Its standard input is ours: it ends with it, or by Ctrl-C.
-        let status = server.status().map_err(|source| child::Error::Start {
-            program: build::RUNNER.to_owned(),
-            source,
-        })?;
-        return Ok(if status.success() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        });
+        return serve(&build::program(&root, build::RUNNER)?, address);
     }
     let runner = match &args.runner {
         Some(path) => path.clone(),
@@ -166,6 +158,28 @@ fn run_inner(args: &BenchArgs) -> Result<ExitCode, Error> {
     outputs.write(&root, args, &record, code)
 }
 
+/// Serves another machine until Ctrl-C.
+fn serve(runner: &Path, address: SocketAddr) -> Result<ExitCode, Error> {
+    let start = |source| child::Error::Start {
+        program: runner.display().to_string(),
+        source,
+    };
+    // It ends when its standard input does, which is when we do.
+    let mut server = Command::new(runner)
+        .args(["serve", "echo", "--listen", &address.to_string()])
+        .stdin(Stdio::piped())
+        .spawn()
+        .map_err(start)?;
+    let held = server.stdin.take();
+    let status = server.wait().map_err(start)?;
+    drop(held);
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
 /// Runs what was asked for, prints the tables, and says how it went.
 fn measure(root: &Path, runner: &PathBuf, args: &BenchArgs) -> Result<(Record, ExitCode), Error> {
     let mut record = Record::begin(root, args.quick);
@@ -188,10 +202,9 @@ fn measure(root: &Path, runner: &PathBuf, args: &BenchArgs) -> Result<(Record, E
         record.scenarios.extend(parts);
         failure = stopped.map(|why| (matches!(why, micro::Error::Interrupted), why.to_string()));
     }
-    record.seconds = begun.seconds().round();
     record.complete = failure.is_none();
     record.error = failure.as_ref().map(|(_, why)| why.clone());
-    record.sum_up();
+    record.end(begun.seconds());
     say::out(table::print(&record, table::width()).trim_end());
     let failed: usize = record.scenarios.iter().map(|part| part.failed.len()).sum();
     let code = match failure {
@@ -221,86 +234,6 @@ fn with_micro(args: &BenchArgs) -> bool {
         && args.connect.is_none()
         && !args.quick;
     everything || args.scenarios.iter().any(|name| name == micro::NAME)
-}
-
-/// What is written at the end, made sure of before minutes of measuring.
-struct Outputs {
-    page: Option<PathBuf>,
-    baseline: Option<Record>,
-}
-
-impl Outputs {
-    fn prepare(args: &BenchArgs) -> Result<Self, Error> {
-        if let Some(path) = &args.json {
-            file::probe(path)?;
-        }
-        let page = match &args.report {
-            Some(folder) => {
-                std::fs::create_dir_all(folder).map_err(|source| Error::Folder {
-                    path: folder.clone(),
-                    source,
-                })?;
-                let page = folder.join("index.html");
-                file::probe(&page)?;
-                Some(page)
-            }
-            None => None,
-        };
-        let baseline = args.baseline.as_deref().map(file::read_record).transpose()?;
-        claims::all()?;
-        Ok(Self { page, baseline })
-    }
-
-    /// Writes all of it; what cannot be written does not keep the rest from being written.
-    fn write(
-        &self,
-        root: &Path,
-        args: &BenchArgs,
-        record: &Record,
-        mut code: ExitCode,
-    ) -> Result<ExitCode, Error> {
-        let claimed = claims::judge(&claims::all()?, record);
-        if args.scenarios.is_empty() && args.contenders.is_empty() {
-            say::out(&table::claims(&claimed));
-        }
-        let json = args.json.as_ref().map(|path| file::write_record(path, record));
-        let page = self
-            .page
-            .as_ref()
-            .map(|path| file::write(path, &page::render(record, &claimed)).map(|()| path));
-        if let Some(Ok(path)) = &page {
-            say::err(&format!("bench: the report is {}", path.display()));
-        }
-        if let Some(baseline) = &self.baseline {
-            let found = compare::compare(baseline, record);
-            say::out(found.markdown().trim_end());
-            if found.ours_got_worse() {
-                code = ExitCode::FAILURE;
-            }
-        }
-        json.transpose()?;
-        page.transpose()?;
-        if args.record {
-            if let Some(why) = unfit(record) {
-                return Err(Error::Unfit(why));
-            }
-            performance::write(root, record, &claimed)?;
-        }
-        Ok(code)
-    }
-}
-
-/// Why a run is no record, if it is none.
-fn unfit(record: &Record) -> Option<&'static str> {
-    if record.quick {
-        Some("is quick")
-    } else if !record.complete {
-        Some("did not come to its end")
-    } else if record.scenarios.iter().any(|part| !part.failed.is_empty()) {
-        Some("has steps that failed")
-    } else {
-        None
-    }
 }
 
 /// The runner's command line for what was asked.

@@ -22,7 +22,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run benchmark scenarios beside what people use today, and print what was measured
-    Bench(BenchArgs),
+    Bench(Box<BenchArgs>),
     /// Say what changed between two runs beyond the noise, as markdown; fails when something of ours got worse
     Compare(CompareArgs),
     /// Count the instructions of the hot paths under callgrind
@@ -61,7 +61,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) baseline: Option<PathBuf>,
     /// Write docs/performance.md from this run; a whole, full run only
-    #[arg(long, conflicts_with_all = ["quick", "scenarios", "contenders"])]
+    #[arg(long, conflicts_with_all = ["quick", "scenarios", "contenders", "peers", "repeat"])]
     pub(crate) record: bool,
     /// Run nothing: take the figures from this file of --json
     #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "repeat", "json", "contenders", "list", "scenarios", "runner"])]
@@ -128,6 +128,7 @@ mod tests {
             ["--record", "--quick"].as_slice(),
             &["io", "--record"],
             &["--record", "--contender", "a"],
+            &["--record", "--peers", "none"],
             &["--from", "run.json", "--repeat", "3"],
         ] {
             let all = ["xtask", "bench"].iter().chain(line);

@@ -62,10 +62,13 @@ fn head(record: &Record, claimed: &[Claimed], scenarios: &[&Part], micro: bool) 
     let mut text = String::from("<h1>evenkeel, measured</h1>\n");
     let _ = writeln!(
         text,
-        "<p>{}, {} s. <span class=\"soft\">{}</span></p>\n<p><code>{}</code></p>",
+        "<p>{}, {} s. <span class=\"soft\">{}{}</span></p>\n<p><code>{}</code></p>",
         escape(&record.date),
         number::figure(record.seconds),
         escape(&record.machine.line()),
+        record
+            .busy()
+            .map_or(String::new(), |busy| format!("; {}", escape(&busy))),
         escape(&record.command)
     );
     if record.quick {

@@ -41,13 +41,14 @@ fn page(record: &Record, claimed: &[Claimed], counts: Option<&Stored>) -> String
     let versions: Vec<String> = versions.collect();
     let mut text = format!(
         "# Performance\n\n\
-         Written by `cargo xtask bench --record`; not by hand. The run: `{}`, {}, {} s, on {}.\n\
+         Written by `cargo xtask bench --record`; not by hand. The run: `{}`, {}, {} s, on {}{}.\n\
          With {}.\n\n\
          `cargo xtask bench --report DIR` makes the same with plots, on your machine.\n\n",
         record.command,
         record.date,
         number::figure(record.seconds),
         record.machine.line(),
+        record.busy().map_or(String::new(), |busy| format!("; {busy}")),
         versions.join(", ")
     );
     text.push_str("## What the report expects, and what was measured\n\n");
@@ -213,7 +214,7 @@ mod tests {
         let page = page(&record, &claimed, Some(&counts));
         for part in [
             "`cargo xtask bench`, 2026-11-23T17:00:00Z, 12 s",
-            "linux",
+            "linux; load 0.25 at the begin, 3.5 at the end, on 2 cores.",
             "With tokio 1.47.0.",
             "| claim | expected |",
             "not measured: `pool` did not run",

@@ -42,6 +42,9 @@ pub(crate) struct Record {
     pub(crate) quick: bool,
     /// Where.
     pub(crate) machine: Machine,
+    /// How many others wanted the processor, at the begin and at the end: the mean of a minute.
+    #[serde(default)]
+    pub(crate) load: Option<[f64; 2]>,
     /// Versions of what was measured, from the lock file.
     pub(crate) versions: BTreeMap<String, String>,
     /// Whether it came to its end.
@@ -91,6 +94,7 @@ impl Record {
             date: humantime::format_rfc3339_seconds(now).to_string(),
             quick,
             machine: Machine::read(root),
+            load: machine::load().map(|load| [load, load]),
             versions: versions::measured(root),
             ..Self::default()
         }
@@ -101,8 +105,27 @@ impl Record {
         self.scenarios.iter().find(|part| part.plan.name == name)
     }
 
+    /// The run has ended.
+    pub(crate) fn end(&mut self, seconds: f64) {
+        self.seconds = seconds.round();
+        self.load = self
+            .load
+            .zip(machine::load())
+            .map(|([begin, _], end)| [begin, end]);
+        self.sum_up();
+    }
+
+    /// How busy the machine was with other work, in words.
+    pub(crate) fn busy(&self) -> Option<String> {
+        let [begin, end] = self.load?.map(crate::number::figure);
+        let cores = self.machine.cores;
+        Some(format!(
+            "load {begin} at the begin, {end} at the end, on {cores} cores"
+        ))
+    }
+
     /// Works out the summaries for other programs.
-    pub(crate) fn sum_up(&mut self) {
+    fn sum_up(&mut self) {
         for part in &mut self.scenarios {
             part.summaries = part.rows();
         }
@@ -265,6 +288,7 @@ pub(crate) mod fixture {
             command: "cargo xtask bench".to_owned(),
             date: "2026-11-23T17:00:00Z".to_owned(),
             seconds: 12.0,
+            load: Some([0.25, 3.5]),
             machine: Machine {
                 os: "linux".to_owned(),
                 cores: 2,

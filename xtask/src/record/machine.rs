@@ -55,6 +55,12 @@ fn system() -> Option<String> {
     Some(format!("{} {}", std::env::consts::OS, release.trim()))
 }
 
+/// The mean of how many wanted the processor in the last minute.
+pub(super) fn load() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split(' ').next()?.parse().ok()
+}
+
 /// The first line of Linux's page on memory, in MiB.
 fn memory(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
