@@ -241,6 +241,16 @@ impl LoadBalancerConfig {
             minute,
             "at most a minute",
         )?;
+        between(
+            "request_timeout",
+            self.request_timeout,
+            milli,
+            YEAR,
+            "from 1ms to a year",
+        )?;
+        if let Some(attempt) = self.attempt_timeout {
+            between("attempt_timeout", attempt, milli, YEAR, "from 1ms to a year")?;
+        }
         self.breaker()?
             .validate()
             .map_err(|error| ConfigError::health("", error))?;
@@ -274,16 +284,6 @@ impl LoadBalancerConfig {
         checked.map_err(|error| ConfigError::health("retry_budget.", error))?;
         if let Some(hedging) = &self.hedging {
             hedging.validate()?;
-        }
-        between(
-            "request_timeout",
-            self.request_timeout,
-            milli,
-            YEAR,
-            "from 1ms to a year",
-        )?;
-        if let Some(attempt) = self.attempt_timeout {
-            between("attempt_timeout", attempt, milli, YEAR, "from 1ms to a year")?;
         }
         let hour = Duration::from_secs(3600);
         let least = Duration::from_millis(100);

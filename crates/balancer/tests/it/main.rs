@@ -7,10 +7,15 @@
     reason = "a test fails by panicking"
 )]
 
+mod bad_input;
+mod calls;
 mod draining;
+mod hedging;
 mod membership;
 mod no_allocation;
 mod picks;
+mod sessions;
+mod statistics;
 mod trips;
 
 use std::sync::Arc;
