@@ -64,7 +64,8 @@
 //!
 //! # Features
 //! `serde`: configs from files, durations as `"10s"`. `checks`: active health checks. `http`: answers
-//! of the `http` crate classified by status. `dns`: members from the addresses of a name.
+//! of the `http` crate classified by status. `dns`: [`DnsDiscovery`] by the system's resolver. `file`:
+//! members from a file that is watched.
 
 mod backend;
 mod backend_server;
@@ -76,6 +77,7 @@ mod classify;
 mod compose;
 mod config;
 mod control;
+mod discover;
 mod drain;
 mod error;
 mod load_balancer;
@@ -102,6 +104,13 @@ pub use call::{CallError, FailedAttempt, FailedAttempts, HedgeConfig};
 pub use classify::HttpClassifier;
 pub use classify::{Classification, Classify, ErrorClassifier, Retry};
 pub use config::{ConfigError, LoadBalancerConfig};
+#[cfg(feature = "dns")]
+pub use discover::SystemLookup;
+pub use discover::{
+    Change, Discover, DnsAnswer, DnsDiscovery, FixedList, Following, LineError, Lookup, parse_lines,
+};
+#[cfg(feature = "file")]
+pub use discover::{FileDiscovery, FileError};
 pub use drain::{Drain, Drained};
 pub use error::{BuildError, MemberError, PickError};
 pub use load_balancer::LoadBalancer;

@@ -9,9 +9,14 @@
 
 mod bad_input;
 mod calls;
+mod chaos;
+#[cfg(feature = "checks")]
+mod checks;
+mod discovery;
 mod draining;
 mod hedging;
 mod membership;
+mod model;
 mod no_allocation;
 mod picks;
 mod sessions;
