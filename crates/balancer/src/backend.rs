@@ -4,9 +4,6 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-#[cfg(feature = "checks")]
-use std::sync::OnceLock;
-
 use evenkeel_stats::{Readiness, Timestamp};
 use evenkeel_strategy::BackendId;
 
@@ -18,9 +15,6 @@ pub(crate) struct Backend<B> {
     pub(crate) payload: B,
     /// Tells a member from another one that had its id before.
     pub(crate) serial: u64,
-    /// Dropped with the backend, it ends its checks.
-    #[cfg(feature = "checks")]
-    pub(crate) watch: OnceLock<evenkeel_health::HealthWatch>,
 }
 
 impl<B> fmt::Debug for Backend<B> {
@@ -49,6 +43,12 @@ impl<B> BackendRef<B> {
     #[must_use]
     pub fn payload(&self) -> &B {
         &self.0.payload
+    }
+
+    /// Its weight now.
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        self.0.vitals.member().weight()
     }
 
     /// How many requests are in flight there.

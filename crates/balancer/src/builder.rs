@@ -9,6 +9,7 @@ use evenkeel_health::{OutlierDetector, RetryBudget};
 use evenkeel_stats::{Clock, Observe, RealClock};
 use evenkeel_strategy::{BuildContext, RingHash, Strategy};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::call::HedgeDelay;
 use crate::control::Control;
@@ -157,6 +158,7 @@ impl<B: Send + Sync + 'static> LoadBalancerBuilder<B> {
                 next_serial: 0,
             }),
             snapshot: ArcSwap::from_pointee(snapshot),
+            alive: watch::Sender::new(()),
             #[cfg(feature = "checks")]
             checks,
             clock,

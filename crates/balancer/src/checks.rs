@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use evenkeel_health::{CheckConfig, HealthChecker, Probe};
+use evenkeel_health::{CheckConfig, HealthChecker, HealthWatch, Probe};
 use evenkeel_stats::Readiness;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 use crate::backend::Backend;
 use crate::{BuildError, ConfigError, LoadBalancerConfig, Target};
@@ -28,10 +29,9 @@ impl<B: Send + Sync + 'static> Checks<B> {
             Ok(Box::new(move |backend: &Arc<Backend<B>>| {
                 let (watch, checks) = checker.watch(target(&backend.payload));
                 let verdicts = follow(Arc::downgrade(backend), watch.clone());
-                // Its watch goes with the backend, and the checks with the watch.
-                drop(backend.watch.set(watch));
                 drop(runtime.spawn(checks));
-                drop(runtime.spawn(verdicts));
+                let follower = runtime.spawn(verdicts).abort_handle();
+                backend.vitals.watched_by(Watched { watch, follower });
             }))
         }))
     }
@@ -62,8 +62,29 @@ impl<B> fmt::Debug for Checks<B> {
     }
 }
 
+/// The checks of one backend. Dropped with it, it ends who follows them, and with the last watch the
+/// checks end.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    watch: HealthWatch,
+    follower: AbortHandle,
+}
+
+impl Watched {
+    /// A real request failed: the next check is due.
+    pub(crate) fn hurry(&self) {
+        self.watch.hurry();
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}
+
 /// Tells the backend what its checks say, until either is gone.
-async fn follow<B>(backend: Weak<Backend<B>>, mut watch: evenkeel_health::HealthWatch) {
+async fn follow<B>(backend: Weak<Backend<B>>, mut watch: HealthWatch) {
     while let Some(report) = watch.changed().await {
         let Some(backend) = backend.upgrade() else { return };
         let health = if report.healthy == Some(false) {

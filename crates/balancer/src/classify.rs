@@ -99,11 +99,19 @@ impl Classification {
 /// one; [`ErrorClassifier`] is the default, `HttpClassifier` (feature `http`) looks at the status. For
 /// tonic:
 ///
-/// ```ignore
-/// |result: &Result<_, tonic::Status>| match result {
+/// ```
+/// # use evenkeel_balancer::{Classification, Classify};
+/// # mod tonic {
+/// #     #[derive(Clone, Copy)]
+/// #     pub enum Code { Unavailable = 14 }
+/// #     pub struct Status(pub Code);
+/// #     impl Status { pub fn code(&self) -> Code { self.0 } }
+/// # }
+/// let classify = |result: &Result<(), tonic::Status>| match result {
 ///     Ok(_) => Classification::SUCCESS,
 ///     Err(status) => Classification::of_grpc(status.code() as i32, None),
-/// }
+/// };
+/// # assert!(classify.classify(&Err(tonic::Status(tonic::Code::Unavailable))).outcome.is_failure());
 /// ```
 pub trait Classify<T, E> {
     /// What `result` amounts to.

@@ -1,6 +1,7 @@
 //! [`LoadBalancerConfig`]: plain data, checked when a balancer is built from it.
 
 mod error;
+mod validate;
 
 use std::time::Duration;
 
@@ -191,115 +192,7 @@ impl Default for LoadBalancerConfig {
     }
 }
 
-/// Longest wait that is taken for meant: a year. Beyond it, timers would overflow.
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-
 impl LoadBalancerConfig {
-    /// Whether every field is in its range.
-    ///
-    /// # Errors
-    /// Names the field that is not.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let between = |field, value: Duration, least, most, expected| {
-            ConfigError::check(
-                (least..=most).contains(&value),
-                field,
-                format!("{value:?}"),
-                expected,
-            )
-        };
-        let nano = Duration::from_nanos(1);
-        let milli = Duration::from_millis(1);
-        let interval = self.health_check_interval;
-        between("health_check_interval", interval, nano, YEAR, "above zero")?;
-        let expected = "above zero, at most health_check_interval";
-        between(
-            "health_check_timeout",
-            self.health_check_timeout,
-            nano,
-            interval,
-            expected,
-        )?;
-        let path = &self.health_check_path;
-        ConfigError::check(
-            path.starts_with('/'),
-            "health_check_path",
-            format!("{path:?}"),
-            "a path that begins with /",
-        )?;
-        ConfigError::check(
-            self.max_retries <= 16,
-            "max_retries",
-            self.max_retries,
-            "at most 16",
-        )?;
-        let minute = Duration::from_secs(60);
-        between(
-            "retry_delay",
-            self.retry_delay,
-            Duration::ZERO,
-            minute,
-            "at most a minute",
-        )?;
-        self.breaker()?
-            .validate()
-            .map_err(|error| ConfigError::health("", error))?;
-        between(
-            "session_timeout",
-            self.session_timeout,
-            milli,
-            YEAR,
-            "from 1ms to a year",
-        )?;
-        let sessions = (64..=1 << 24).contains(&self.max_sessions);
-        ConfigError::check(sessions, "max_sessions", self.max_sessions, "from 64 to 2^24")?;
-        let backends = (1..=1 << 16).contains(&self.max_backends);
-        ConfigError::check(backends, "max_backends", self.max_backends, "from 1 to 2^16")?;
-        let share = (0.0..=1.0).contains(&self.panic_threshold);
-        ConfigError::check(share, "panic_threshold", self.panic_threshold, "from 0 to 1")?;
-        if let Some(outlier) = &self.outlier_detection {
-            let checked = outlier.validate();
-            checked.map_err(|error| ConfigError::health("outlier_detection.", error))?;
-        }
-        between(
-            "outlier_interval",
-            self.outlier_interval,
-            milli,
-            YEAR,
-            "from 1ms to a year",
-        )?;
-        let checked = self.load.validate();
-        checked.map_err(|error| ConfigError::strategy("load.", error))?;
-        let checked = evenkeel_health::RetryBudget::new(self.retry_budget.clone());
-        checked.map_err(|error| ConfigError::health("retry_budget.", error))?;
-        if let Some(hedging) = &self.hedging {
-            hedging.validate()?;
-        }
-        between(
-            "request_timeout",
-            self.request_timeout,
-            milli,
-            YEAR,
-            "from 1ms to a year",
-        )?;
-        if let Some(attempt) = self.attempt_timeout {
-            between("attempt_timeout", attempt, milli, YEAR, "from 1ms to a year")?;
-        }
-        let hour = Duration::from_secs(3600);
-        let least = Duration::from_millis(100);
-        between(
-            "stats_window",
-            self.stats_window,
-            least,
-            hour,
-            "from 100ms to an hour",
-        )?;
-        let windows = (4..=1024).contains(&self.stats_windows);
-        ConfigError::check(windows, "stats_windows", self.stats_windows, "from 4 to 1024")?;
-        // The strategies check their own parameters.
-        crate::compose::strategy(self).map(|_| ())
-    }
-
     /// What the breaker of each backend goes by.
     pub(crate) fn breaker(&self) -> Result<CircuitBreakerConfig, ConfigError> {
         let threshold = u32::try_from(self.circuit_breaker_threshold).map_err(|_| {

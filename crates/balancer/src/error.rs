@@ -40,6 +40,9 @@ pub enum MemberError {
     /// The id is empty.
     #[error("a backend's id is empty")]
     EmptyId,
+    /// A discovery names no backends at all, which is taken for its mistake.
+    #[error("the discovery names no backends; those there are stay")]
+    Nobody,
     /// There are as many backends as there may be.
     #[error("backend {id}: there are {limit} backends already, as max_backends says")]
     TooMany {

@@ -43,8 +43,8 @@
 //!
 //! # What it does not do
 //! It opens no connection and speaks no protocol: what a backend carries does. It holds no queue: a
-//! request is sent or refused. It keeps no body to send again: an attempt is a function that can be
-//! called twice. It runs one background task (see [`Maintenance`]), which no request waits for.
+//! request is sent or refused. It keeps no body to send again, but for the service of the feature `tower`:
+//! an attempt is a function that can be called twice. It runs one background task (see [`Maintenance`]), which no request waits for.
 //!
 //! # Words
 //! | word | means |
@@ -65,7 +65,8 @@
 //! # Features
 //! `serde`: configs from files, durations as `"10s"`. `checks`: active health checks. `http`: answers
 //! of the `http` crate classified by status. `tower`: a balancer as one service, `BalancedService`, under
-//! tonic's clients and hyper, and as a layer, `BalanceLayer`. `dns`: members from the addresses of a name.
+//! tonic's clients and hyper, and as a layer, `BalanceLayer`. `dns`: [`DnsDiscovery`] by the system's
+//! resolver. `file`: members from a file that is watched.
 
 mod backend;
 mod backend_server;
@@ -77,6 +78,7 @@ mod classify;
 mod compose;
 mod config;
 mod control;
+mod discover;
 mod drain;
 mod error;
 mod load_balancer;
@@ -105,6 +107,13 @@ pub use call::{CallError, FailedAttempt, FailedAttempts, HedgeConfig};
 pub use classify::HttpClassifier;
 pub use classify::{Classification, Classify, ErrorClassifier, Retry};
 pub use config::{ConfigError, LoadBalancerConfig};
+#[cfg(feature = "dns")]
+pub use discover::SystemLookup;
+pub use discover::{
+    Change, Discover, DnsAnswer, DnsDiscovery, FixedList, Following, LineError, Lookup, parse_lines,
+};
+#[cfg(feature = "file")]
+pub use discover::{FileDiscovery, FileError};
 pub use drain::{Drain, Drained};
 pub use error::{BuildError, MemberError, PickError};
 pub use load_balancer::LoadBalancer;

@@ -220,7 +220,7 @@ type Changed<B> = (BackendRef<B>, Arc<Snapshot<B>>);
 
 impl<B: Send + Sync + 'static> Shared<B> {
     /// Checks the backend from now on, if there are checks.
-    fn start_checks(&self, backend: &Arc<Backend<B>>) {
+    pub(crate) fn start_checks(&self, backend: &Arc<Backend<B>>) {
         #[cfg(feature = "checks")]
         if let Some(start) = &self.checks {
             start(backend);
@@ -273,8 +273,6 @@ impl<B> Shared<B> {
             vitals,
             payload: server.payload,
             serial: registry.next_serial,
-            #[cfg(feature = "checks")]
-            watch: std::sync::OnceLock::new(),
         });
         registry.next_serial += 1;
         registry.members.push(backend.clone());

@@ -9,6 +9,7 @@ use evenkeel_health::{CircuitBreakerConfig, OutlierDetector, RetryBudget};
 use evenkeel_stats::{Clock, Observe, Timestamp};
 use evenkeel_strategy::{BuildContext, BuildError, Member, RingHash, Strategy};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::LoadBalancerConfig;
 use crate::backend::Backend;
@@ -34,6 +35,8 @@ pub(crate) struct Shared<B> {
     pub(crate) series: Mutex<Series>,
     pub(crate) registry: Mutex<Registry<B>>,
     pub(crate) snapshot: ArcSwap<Snapshot<B>>,
+    /// Dropped with the balancer; whoever follows a discovery sees it.
+    pub(crate) alive: watch::Sender<()>,
     #[cfg(feature = "checks")]
     pub(crate) checks: Option<crate::checks::Start<B>>,
 }

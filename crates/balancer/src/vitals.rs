@@ -71,6 +71,9 @@ pub(crate) struct Vitals {
     watched: AtomicBool,
     idle: Notify,
     standing: Mutex<Standing>,
+    /// Dropped with the backend, it ends its checks.
+    #[cfg(feature = "checks")]
+    checks: std::sync::OnceLock<crate::checks::Watched>,
 }
 
 impl Vitals {
@@ -95,6 +98,8 @@ impl Vitals {
             watched: AtomicBool::new(false),
             idle: Notify::new(),
             standing: Mutex::new(Standing::new(now)),
+            #[cfg(feature = "checks")]
+            checks: std::sync::OnceLock::new(),
         }
     }
 
@@ -256,13 +261,29 @@ impl Vitals {
         }
     }
 
-    /// The first of a run of failures is the sign from which the time to divert counts.
+    /// The first of a run of failures is the sign from which the time to divert counts, and a reason
+    /// to check at once.
+    #[cold]
     fn sign(&self, now: Timestamp) {
         let now = now.as_nanos().max(1);
-        // Only the first; whoever comes second finds it set.
-        let _ = self
+        let first = self
             .first_sign
             .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+        #[cfg(feature = "checks")]
+        if first.is_ok()
+            && let Some(checks) = self.checks.get()
+        {
+            checks.hurry();
+        }
+        // Whoever comes second finds it set.
+        let _ = first;
+    }
+
+    /// The backend is checked from now on, for as long as it lives.
+    #[cfg(feature = "checks")]
+    pub(crate) fn watched_by(&self, checks: crate::checks::Watched) {
+        // Once only: a backend is admitted once.
+        drop(self.checks.set(checks));
     }
 
     #[inline]

@@ -7,11 +7,21 @@
     reason = "a test fails by panicking"
 )]
 
+mod bad_input;
+mod calls;
+mod chaos;
+#[cfg(feature = "checks")]
+mod checks;
+mod discovery;
 mod draining;
 mod examples;
+mod hedging;
 mod membership;
+mod model;
 mod no_allocation;
 mod picks;
+mod sessions;
+mod statistics;
 #[cfg(feature = "tower")]
 mod tower;
 mod trips;
