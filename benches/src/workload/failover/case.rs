@@ -65,6 +65,7 @@ impl Case {
 /// From a fault to the recovery from it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fault {
+    pub(super) backend: usize,
     pub(super) from: Duration,
     pub(super) to: Duration,
     /// How many requests the sick one received meanwhile, where it could be asked.
@@ -77,8 +78,8 @@ pub(super) struct Told {
     pub(super) requests: Vec<Request>,
     pub(super) faults: Vec<Fault>,
     pub(super) length: Duration,
-    /// By the balancer's own account, the longest time from a first failure to the end of traffic.
-    pub(super) divert: Option<Duration>,
+    /// When each backend was asked, where that is known; else it shows in the requests.
+    pub(super) attempts: Option<Vec<Vec<Duration>>>,
 }
 
 /// Runs one case: a quarter of the time all is well, then comes the fault, and at three fifths it is over.
@@ -96,24 +97,24 @@ pub(super) async fn run(case: Case, contender: &str, sizes: Sizes) -> Result<Tol
     let done = doing.await.map_err(|e| Error::contender("a case", e))?;
     let (backends, faults) = done?;
     backends.stop().await?;
-    let mut divert = None;
+    let mut attempts = None;
     if let Some(balancer) = client.balancer() {
-        let stats = balancer.stats();
-        if stats.requests.in_flight != 0 {
-            let left = stats.requests.in_flight;
+        let left = balancer.stats().requests.in_flight;
+        if left != 0 {
+            let name = case.name();
             return Err(Error::Contender(format!(
-                "{}: {left} requests are in flight for ever",
-                case.name()
+                "{name}: {left} requests are in flight for ever"
             )));
         }
-        let diverts = stats.backends.iter().filter_map(|backend| backend.longest_divert);
-        divert = diverts.max();
+        let backends = addresses.map(|address| balancer.backend(&address.to_string()));
+        let asked = backends.iter().flatten().map(|backend| backend.attempts(start));
+        attempts = Some(asked.collect());
     }
     let told = Told {
         requests,
         faults,
         length: sizes.length,
-        divert,
+        attempts,
     };
     figures::check(case, &told)?;
     Ok(told)
@@ -148,6 +149,7 @@ async fn happen(
     let after = backends.received(VICTIM).await?;
     backends.tell(VICTIM, Mood::Well).await?;
     faults.push(Fault {
+        backend: VICTIM,
         from,
         to: start.elapsed(),
         received: Some(after.saturating_sub(before)),
@@ -168,6 +170,7 @@ async fn kill(
     sleep_until(to).await;
     backends.start_again(backend).await?;
     Ok(Fault {
+        backend,
         from,
         to: start.elapsed(),
         received: None,

@@ -13,6 +13,11 @@ const LONG: Duration = Duration::from_millis(300);
 /// How long after a fault's beginning requests are left out of the figures for the rest of the time.
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// A backend that is asked so often within so long is in use still; at 300 requests a second that is 4 %, and
+/// a trial now and then is less.
+const STILL: usize = 3;
+const WHILE: Duration = Duration::from_millis(250);
+
 /// How fine the series are.
 const BIN: Duration = Duration::from_millis(200);
 
@@ -49,9 +54,7 @@ pub(super) fn note(metrics: &mut Metrics, case: Case, told: &Told) {
     let stall = requests.iter().map(|request| request.took).max();
     metrics.set(&name("stall"), millis(stall.unwrap_or_default()));
     metrics.set(&name("trouble"), millis(trouble(told)));
-    if let Some(divert) = told.divert {
-        metrics.set(&name("divert"), millis(divert));
-    }
+    metrics.set(&name("divert"), millis(divert(told)));
     metrics.set(&name("back"), millis(back(told)));
     let mut healthy = healthy(told);
     let mut settled = settled(told);
@@ -79,6 +82,31 @@ pub(super) fn note(metrics: &mut Metrics, case: Case, told: &Told) {
         let by = series(told, |request| request.by == Some(VICTIM));
         metrics.set_series(&name("victim"), by);
     }
+}
+
+/// From a fault to the last moment at which the sick one had been asked [`STILL`] times within [`WHILE`], the
+/// longest; no time at all if it never was.
+fn divert(told: &Told) -> Duration {
+    let longest = told.faults.iter().map(|fault| {
+        let mut asked = match &told.attempts {
+            Some(attempts) => attempts.get(fault.backend).cloned().unwrap_or_default(),
+            None => told
+                .requests
+                .iter()
+                // With one that is sick, an error is its.
+                .filter(|request| request.by.is_none_or(|by| by == fault.backend))
+                .map(|request| request.sent)
+                .collect(),
+        };
+        asked.retain(|at| (fault.from..fault.to).contains(at));
+        asked.sort_unstable();
+        let still = asked
+            .windows(STILL)
+            .rev()
+            .find(|few| few[STILL - 1] - few[0] <= WHILE);
+        still.map_or(Duration::ZERO, |few| few[STILL - 1] - fault.from)
+    });
+    longest.max().unwrap_or_default()
 }
 
 /// From the first fault to the last request that failed or took long.
@@ -168,12 +196,13 @@ mod tests {
         Told {
             requests: requests.collect(),
             faults: vec![Fault {
+                backend: 0,
                 from: ms(2_000),
                 to: ms(5_000),
                 received: Some(30),
             }],
             length: ms(10_000),
-            divert: None,
+            attempts: None,
         }
     }
 
@@ -194,7 +223,19 @@ mod tests {
         );
         assert_eq!(value("hung_share"), 10.0, "30 of the 300 sent in 3 s");
         assert_eq!(value("hung_p99_ratio"), 200.0);
-        assert!(metrics.value("hung_divert").is_none(), "nobody knows");
+        assert_eq!(value("hung_divert"), 1_980.0, "the last at 3.98 s");
+    }
+
+    #[test]
+    fn a_trial_now_and_then_is_no_traffic() {
+        let mut told = told();
+        let ms = Duration::from_millis;
+        // Three at once after the fault, then one every half second.
+        let asked = [
+            1_990, 2_010, 2_020, 2_030, 2_500, 3_000, 3_500, 5_100, 5_110, 5_120,
+        ];
+        told.attempts = Some(vec![asked.map(ms).to_vec(), Vec::new(), Vec::new()]);
+        assert_eq!(divert(&told), ms(30));
     }
 
     #[test]
