@@ -1,5 +1,6 @@
 //! [`Vitals`]: what a backend's requests change, and what follows from it. Knows nothing of payloads.
 
+mod compared;
 mod standing;
 mod tally;
 
@@ -8,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use evenkeel_health::{CircuitBreaker, CircuitState, Detector, Observation, OutlierMember, Permit, Verdict};
+use evenkeel_health::{CircuitBreaker, CircuitState, Detector, Observation, Permit, Verdict};
 use evenkeel_stats::{Clock, Failure, Observe, Outcome, OutcomeEvent, Readiness, Timestamp};
 use evenkeel_strategy::{BackendId, LoadCell, Member};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+pub(crate) use compared::Compared;
 pub(crate) use standing::{Admin, Standing};
 pub(crate) use tally::{Counts, Tally};
 
@@ -62,7 +64,7 @@ pub(crate) struct Vitals {
     clock: Arc<dyn Clock>,
     control: Arc<Control>,
     breaker: Arc<CircuitBreaker>,
-    outlier: Option<OutlierMember>,
+    outlier: Option<Compared>,
     observer: Option<Arc<dyn Observe>>,
     tally: Tally,
     /// When the run of failures that is under way began, 0 if none is: the first sign of trouble.
@@ -82,7 +84,7 @@ impl Vitals {
         clock: Arc<dyn Clock>,
         control: Arc<Control>,
         breaker: CircuitBreaker,
-        outlier: Option<OutlierMember>,
+        outlier: Option<Compared>,
         observer: Option<Arc<dyn Observe>>,
     ) -> Self {
         let now = clock.now();
@@ -336,6 +338,13 @@ impl Vitals {
     /// Whether every permit of the trial is taken. Asking takes one and gives it back.
     fn trial_is_out(&self, now: Timestamp) -> bool {
         self.breaker.permit(now).is_err()
+    }
+
+    /// Before a sweep of the outlier detection: hands in what was counted since the last.
+    pub(crate) fn before_sweep(&self) {
+        if let Some(outlier) = &self.outlier {
+            outlier.hand_in(&self.cell().totals());
+        }
     }
 
     /// Sets what health checks, or whoever else watches the backend from outside, say of it.
