@@ -98,6 +98,25 @@ impl<B: Send + Sync + 'static> LoadBalancerBuilder<B> {
         self
     }
 
+    /// Checks each backend over HTTP at the config's `health_check_path`, which takes the place of the
+    /// one in `probe`; else as [`health_checks`](Self::health_checks). `probe` says the rest: version,
+    /// headers, which statuses are good. Connections are opened by `connect`.
+    #[cfg(feature = "http-checks")]
+    #[must_use]
+    pub fn http_health_checks<C>(
+        mut self,
+        connect: C,
+        probe: evenkeel_health::HttpProbeConfig,
+        target: impl Fn(&B) -> crate::Target + Send + Sync + 'static,
+    ) -> Self
+    where
+        evenkeel_health::HttpProbe<C>: evenkeel_health::Probe,
+        C: evenkeel_health::Connect + 'static,
+    {
+        self.checks = Some(crate::checks::Checks::http(connect, probe, target));
+        self
+    }
+
     /// The balancer, with its background task on the tokio runtime this is called in.
     ///
     /// # Errors

@@ -63,7 +63,7 @@
 //! | to divert | to stop sending to a backend that fails; the time it takes is measured |
 //!
 //! # Features
-//! `serde`: configs from files, durations as `"10s"`. `checks`: active health checks. `http`: answers
+//! `serde`: configs from files, durations as `"10s"`. `checks`: active health checks. `http-checks`: these over HTTP. `http`: answers
 //! of the `http` crate classified by status. `dns`: [`DnsDiscovery`] by the system's resolver. `file`:
 //! members from a file that is watched.
 
