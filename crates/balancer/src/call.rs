@@ -112,12 +112,7 @@ impl<B> LoadBalancer<B> {
         let mut backoff = backoff(config.retry_delay, config.max_retries);
         for retry in 0.. {
             let ended = match call.round(&mut attempt, retry > 0).await {
-                Ok(Round::Good(answer)) => {
-                    if retry > 0 {
-                        shared.totals.failover();
-                    }
-                    return answer.map_err(|source| call.failed(source));
-                }
+                Ok(Round::Good(answer)) => return answer.map_err(|source| call.failed(source)),
                 Ok(ended) => ended,
                 Err(error) => return Err(error),
             };

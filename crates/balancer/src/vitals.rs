@@ -146,7 +146,7 @@ impl Vitals {
             Ok(_) if self.breaker.state() == CircuitState::Closed => Admission::Open,
             Ok(permit) => Admission::Trial(permit),
             Err(_) => {
-                self.reconcile(now);
+                self.bring_in_line(true, now);
                 Admission::Denied
             }
         }
@@ -292,6 +292,11 @@ impl Vitals {
     /// last has the newest.
     #[cold]
     pub(crate) fn reconcile(&self, now: Timestamp) {
+        self.bring_in_line(false, now);
+    }
+
+    /// `denied` says that the breaker has just turned a request away.
+    fn bring_in_line(&self, denied: bool, now: Timestamp) {
         let mut standing = self.standing.lock();
         let breaker = self.breaker.verdict(now);
         let outlier = self.outlier.as_ref().map(|outlier| outlier.verdict(now));
@@ -318,9 +323,9 @@ impl Vitals {
                 changed = true;
             }
         } else if breaker == Verdict::OnTrial {
-            // Somebody was turned away, or the trial's request was given up.
             cell.end_ejection();
-            if self.trial_is_out(now) {
+            if denied {
+                // Every permit is out: all others may as well look elsewhere for a while.
                 cell.eject_until(now.saturating_add(TRIAL_PAUSE));
             }
         } else if standing.reinstate() {
@@ -333,11 +338,6 @@ impl Vitals {
         if changed {
             self.control.ask_rebuild();
         }
-    }
-
-    /// Whether every permit of the trial is taken. Asking takes one and gives it back.
-    fn trial_is_out(&self, now: Timestamp) -> bool {
-        self.breaker.permit(now).is_err()
     }
 
     /// Before a sweep of the outlier detection: hands in what was counted since the last.
