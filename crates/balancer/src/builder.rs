@@ -86,7 +86,7 @@ impl<B: Send + Sync + 'static> LoadBalancerBuilder<B> {
     /// `health_check_interval` and `health_check_timeout` say.
     ///
     /// A backend takes requests until its first check says otherwise. One that a check has found well
-    /// again is young, and its circuit breaker is closed.
+    /// again is young, and if its circuit breaker was open, one request decides.
     #[cfg(feature = "checks")]
     #[must_use]
     pub fn health_checks<P: evenkeel_health::Probe>(

@@ -169,7 +169,7 @@ impl<B: Send + Sync + 'static> LoadBalancer<B> {
 
     /// Says what is known of a backend's health from elsewhere: a control plane, a watch of one's own.
     /// It counts as an active check does, and is overruled by the next of these if they are on. One
-    /// that is eligible again after it was not is young, and its breaker is closed.
+    /// that is eligible again after it was not is young, and no ejection holds; if its breaker was open, one request decides.
     ///
     /// # Errors
     /// [`MemberError::Unknown`].

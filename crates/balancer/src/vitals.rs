@@ -357,8 +357,12 @@ impl Vitals {
         standing.report(health);
         let recovered = !before.is_eligible() && health.is_eligible();
         if recovered {
-            // A check has seen it well: what was held against it before is over.
-            self.breaker.reset(now);
+            // A check that turns good is news from after whatever the judges hold against it: they let
+            // it in, and the breaker, if it was open, has one request decide.
+            self.breaker.readmit(now);
+            if let Some(outlier) = &self.outlier {
+                outlier.readmit(now);
+            }
             self.cell().end_ejection();
             standing.reinstate();
             self.cell().mark_born(now);
@@ -367,10 +371,7 @@ impl Vitals {
         self.cell().set_readiness(standing.base());
         standing.advance(self.cell(), now);
         drop(standing);
-        if recovered {
-            // An outlier stays one.
-            self.reconcile(now);
-        }
+        tracing::info!(backend = %self.id(), from = before.as_str(), to = health.as_str(), "health changed");
         self.control.ask_rebuild();
         true
     }

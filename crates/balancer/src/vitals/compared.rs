@@ -39,6 +39,10 @@ impl Compared {
         self.member.verdict(now)
     }
 
+    pub(super) fn readmit(&self, now: Timestamp) {
+        self.member.readmit(now);
+    }
+
     /// Hands in the successes since the last time. Of the time that the cell has counted, successes
     /// and failures are taken to have had their parts.
     pub(super) fn hand_in(&self, totals: &LoadTotals) {
