@@ -4,7 +4,7 @@
 //! named by crate. One operation is one good request at a closed breaker: ask, then record.
 //!
 //! - `evenkeel`: both rules, the time handed in, as a client does that has stamped the request anyhow;
-//! - `evenkeel_and_clock`: the same, and it reads a clock once for it;
+//! - `evenkeel_and_clock`: the same, and it reads the coarse clock once for it, as `TimedBreaker` does;
 //! - `failsafe`: its default, which has both rules as well and reads its own clock;
 //! - `_run_only`: of either, the rule of consecutive failures alone, which needs no clock.
 
@@ -53,7 +53,7 @@ fn contenders(group: &mut BenchmarkGroup<'_, WallTime>, threads: usize) {
 
     let breaker = &ours(CircuitBreakerConfig::default());
     drive(group, "evenkeel_and_clock", threads, |_| {
-        request(breaker, clock.now());
+        request(breaker, clock.coarse());
     });
 
     let breaker = &ours(CircuitBreakerConfig {

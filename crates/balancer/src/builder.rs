@@ -86,7 +86,7 @@ impl<B: Send + Sync + 'static> LoadBalancerBuilder<B> {
     /// `health_check_interval` and `health_check_timeout` say.
     ///
     /// A backend takes requests until its first check says otherwise. One that a check has found well
-    /// again is young, and its circuit breaker is closed.
+    /// again is young, and if its circuit breaker was open, one request decides.
     #[cfg(feature = "checks")]
     #[must_use]
     pub fn health_checks<P: evenkeel_health::Probe>(
@@ -95,6 +95,25 @@ impl<B: Send + Sync + 'static> LoadBalancerBuilder<B> {
         target: impl Fn(&B) -> crate::Target + Send + Sync + 'static,
     ) -> Self {
         self.checks = Some(crate::checks::Checks::new(probe, target));
+        self
+    }
+
+    /// Checks each backend over HTTP at the config's `health_check_path`, which takes the place of the
+    /// one in `probe`; else as [`health_checks`](Self::health_checks). `probe` says the rest: version,
+    /// headers, which statuses are good. Connections are opened by `connect`.
+    #[cfg(feature = "http-checks")]
+    #[must_use]
+    pub fn http_health_checks<C>(
+        mut self,
+        connect: C,
+        probe: evenkeel_health::HttpProbeConfig,
+        target: impl Fn(&B) -> crate::Target + Send + Sync + 'static,
+    ) -> Self
+    where
+        evenkeel_health::HttpProbe<C>: evenkeel_health::Probe,
+        C: evenkeel_health::Connect + 'static,
+    {
+        self.checks = Some(crate::checks::Checks::http(connect, probe, target));
         self
     }
 

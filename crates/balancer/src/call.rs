@@ -133,9 +133,6 @@ impl<B> LoadBalancer<B> {
         for retry in 0.. {
             let ended = match call.round(&mut attempt, retry > 0).await {
                 Ok(Round::Good(answer, pick)) => {
-                    if retry > 0 {
-                        shared.totals.failover();
-                    }
                     return answer
                         .map(|answer| (answer, pick))
                         .map_err(|source| call.failed(source));

@@ -17,7 +17,7 @@ const CONCURRENT: usize = 1024;
 /// Begins to check a backend.
 pub(crate) type Start<B> = Box<dyn Fn(&Arc<Backend<B>>) + Send + Sync>;
 
-type MakeStart<B> = dyn FnOnce(CheckConfig, Handle) -> Result<Start<B>, evenkeel_health::ConfigError>;
+type MakeStart<B> = dyn FnOnce(&LoadBalancerConfig, Handle) -> Result<Start<B>, evenkeel_health::ConfigError>;
 
 /// A probe and where to, before the config is known.
 pub(crate) struct Checks<B>(Box<MakeStart<B>>);
@@ -25,34 +25,66 @@ pub(crate) struct Checks<B>(Box<MakeStart<B>>);
 impl<B: Send + Sync + 'static> Checks<B> {
     pub(crate) fn new<P: Probe>(probe: P, target: impl Fn(&B) -> Target + Send + Sync + 'static) -> Self {
         Self(Box::new(move |config, runtime| {
-            let checker = HealthChecker::new(config, CONCURRENT, probe)?;
-            Ok(Box::new(move |backend: &Arc<Backend<B>>| {
-                let (watch, checks) = checker.watch(target(&backend.payload));
-                let verdicts = follow(Arc::downgrade(backend), watch.clone());
-                drop(runtime.spawn(checks));
-                let follower = runtime.spawn(verdicts).abort_handle();
-                backend.vitals.watched_by(Watched { watch, follower });
-            }))
+            begin(config, runtime, probe, target)
+        }))
+    }
+
+    /// By HTTP, at the path that the config says.
+    #[cfg(feature = "http-checks")]
+    pub(crate) fn http<C>(
+        connect: C,
+        probe: evenkeel_health::HttpProbeConfig,
+        target: impl Fn(&B) -> Target + Send + Sync + 'static,
+    ) -> Self
+    where
+        evenkeel_health::HttpProbe<C>: Probe,
+        C: evenkeel_health::Connect + 'static,
+    {
+        Self(Box::new(move |config, runtime| {
+            let probe = evenkeel_health::HttpProbeConfig {
+                health_check_path: config.health_check_path.clone(),
+                ..probe
+            };
+            let probe = evenkeel_health::HttpProbe::new(connect, probe)?;
+            begin(config, runtime, probe, target)
         }))
     }
 
     /// With the intervals of `config`, on the runtime this is called in.
     pub(crate) fn start(self, config: &LoadBalancerConfig) -> Result<Start<B>, BuildError> {
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        let defaults = CheckConfig::default();
-        let interval = config.health_check_interval;
-        let fast_interval = defaults.fast_interval.min(interval);
-        let check = CheckConfig {
-            health_check_interval: interval,
-            health_check_timeout: config.health_check_timeout,
-            fast_interval,
-            // A backend that is down is looked for as often as one that is up: what is wanted is to
-            // have it back.
-            down_interval: interval,
-            ..defaults
-        };
-        let start = (self.0)(check, runtime);
+        let start = (self.0)(config, runtime);
         Ok(start.map_err(|error| ConfigError::health("", error))?)
+    }
+}
+
+fn begin<B: Send + Sync + 'static, P: Probe>(
+    config: &LoadBalancerConfig,
+    runtime: Handle,
+    probe: P,
+    target: impl Fn(&B) -> Target + Send + Sync + 'static,
+) -> Result<Start<B>, evenkeel_health::ConfigError> {
+    let checker = HealthChecker::new(intervals(config), CONCURRENT, probe)?;
+    Ok(Box::new(move |backend: &Arc<Backend<B>>| {
+        let (watch, checks) = checker.watch(target(&backend.payload));
+        let verdicts = follow(Arc::downgrade(backend), watch.clone());
+        drop(runtime.spawn(checks));
+        let follower = runtime.spawn(verdicts).abort_handle();
+        backend.vitals.watched_by(Watched { watch, follower });
+    }))
+}
+
+fn intervals(config: &LoadBalancerConfig) -> CheckConfig {
+    let defaults = CheckConfig::default();
+    let interval = config.health_check_interval;
+    CheckConfig {
+        health_check_interval: interval,
+        health_check_timeout: config.health_check_timeout,
+        fast_interval: defaults.fast_interval.min(interval),
+        // A backend that is down is looked for as often as one that is up: what is wanted is to have
+        // it back.
+        down_interval: interval,
+        ..defaults
     }
 }
 

@@ -49,7 +49,7 @@ pub struct LoadBalancerConfig {
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub health_check_timeout: Duration,
 
-    /// What a probe over HTTP asks for. Begins with `/`; `"/health"` by default.
+    /// What checks over HTTP ask for (feature `http-checks`). Begins with `/`; `"/health"` by default.
     pub health_check_path: String,
 
     /// How often [`call`](crate::LoadBalancer::call) sends a failed request again, to another backend

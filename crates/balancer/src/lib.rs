@@ -63,10 +63,10 @@
 //! | to divert | to stop sending to a backend that fails; the time it takes is measured |
 //!
 //! # Features
-//! `serde`: configs from files, durations as `"10s"`. `checks`: active health checks. `http`: answers
-//! of the `http` crate classified by status. `tower`: a balancer as one service, `BalancedService`, under
-//! tonic's clients and hyper, and as a layer, `BalanceLayer`. `dns`: [`DnsDiscovery`] by the system's
-//! resolver. `file`: members from a file that is watched.
+//! `serde`: configs from files, durations as `"10s"`. `checks`: active health checks. `http-checks`: these
+//! over HTTP. `http`: answers of the `http` crate classified by status. `tower`: a balancer as one service,
+//! `BalancedService`, under tonic's clients and hyper, and as a layer, `BalanceLayer`. `dns`:
+//! [`DnsDiscovery`] by the system's resolver. `file`: members from a file that is watched.
 
 mod backend;
 mod backend_server;

@@ -107,6 +107,9 @@ impl<B> Shared<B> {
         if tick(&mut due.outliers, at, self.config.outlier_interval)
             && let Some(group) = &self.outliers
         {
+            for member in snapshot.backends.iter() {
+                member.vitals.before_sweep();
+            }
             for Ejection { name, .. } in group.sweep(now) {
                 if let Some(member) = snapshot.index.by_id.get(&*name) {
                     member.vitals.reconcile(now);

@@ -11,7 +11,7 @@ use crate::backend::Backend;
 use crate::drain::Drain;
 use crate::shared::{Registry, Shared};
 use crate::snapshot::Snapshot;
-use crate::vitals::{Admin, Standing, Vitals};
+use crate::vitals::{Admin, Compared, Standing, Vitals};
 use crate::{BackendRef, BackendServer, ConfigError, LoadBalancer, MemberError};
 
 impl<B: Send + Sync + 'static> LoadBalancer<B> {
@@ -169,7 +169,7 @@ impl<B: Send + Sync + 'static> LoadBalancer<B> {
 
     /// Says what is known of a backend's health from elsewhere: a control plane, a watch of one's own.
     /// It counts as an active check does, and is overruled by the next of these if they are on. One
-    /// that is eligible again after it was not is young, and its breaker is closed.
+    /// that is eligible again after it was not is young, and no ejection holds; if its breaker was open, one request decides.
     ///
     /// # Errors
     /// [`MemberError::Unknown`].
@@ -253,7 +253,12 @@ impl<B> Shared<B> {
         let breaker = CircuitBreaker::new(self.breaker_config.clone());
         let breaker = breaker.map_err(|error| ConfigError::health("", error))?;
         let name: Arc<str> = Arc::from(id.as_str());
-        let outlier = self.outliers.as_ref().map(|group| group.join(name.clone()));
+        let rule = self.config.outlier_detection.as_ref();
+        let consecutive = rule.map_or(u32::MAX, |config| config.consecutive_failures);
+        let outlier = self
+            .outliers
+            .as_ref()
+            .map(|group| Compared::new(group.join(name.clone()), consecutive));
         let mut member = Member::new(id)
             .with_weight(server.weight)
             .with_priority(server.priority)

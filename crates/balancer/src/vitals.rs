@@ -1,5 +1,6 @@
 //! [`Vitals`]: what a backend's requests change, and what follows from it. Knows nothing of payloads.
 
+mod compared;
 mod standing;
 mod tally;
 
@@ -8,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use evenkeel_health::{CircuitBreaker, CircuitState, Detector, Observation, OutlierMember, Permit, Verdict};
+use evenkeel_health::{CircuitBreaker, CircuitState, Detector, Observation, Permit, Verdict};
 use evenkeel_stats::{Clock, Failure, Observe, Outcome, OutcomeEvent, Readiness, Timestamp};
 use evenkeel_strategy::{BackendId, LoadCell, Member};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+pub(crate) use compared::Compared;
 pub(crate) use standing::{Admin, Standing};
 pub(crate) use tally::{Counts, Tally};
 
@@ -62,7 +64,7 @@ pub(crate) struct Vitals {
     clock: Arc<dyn Clock>,
     control: Arc<Control>,
     breaker: Arc<CircuitBreaker>,
-    outlier: Option<OutlierMember>,
+    outlier: Option<Compared>,
     observer: Option<Arc<dyn Observe>>,
     tally: Tally,
     /// When the run of failures that is under way began, 0 if none is: the first sign of trouble.
@@ -82,7 +84,7 @@ impl Vitals {
         clock: Arc<dyn Clock>,
         control: Arc<Control>,
         breaker: CircuitBreaker,
-        outlier: Option<OutlierMember>,
+        outlier: Option<Compared>,
         observer: Option<Arc<dyn Observe>>,
     ) -> Self {
         let now = clock.now();
@@ -144,7 +146,7 @@ impl Vitals {
             Ok(_) if self.breaker.state() == CircuitState::Closed => Admission::Open,
             Ok(permit) => Admission::Trial(permit),
             Err(_) => {
-                self.reconcile(now);
+                self.bring_in_line(true, now);
                 Admission::Denied
             }
         }
@@ -298,6 +300,11 @@ impl Vitals {
     /// last has the newest.
     #[cold]
     pub(crate) fn reconcile(&self, now: Timestamp) {
+        self.bring_in_line(false, now);
+    }
+
+    /// `denied` says that the breaker has just turned a request away.
+    fn bring_in_line(&self, denied: bool, now: Timestamp) {
         let mut standing = self.standing.lock();
         let breaker = self.breaker.verdict(now);
         let outlier = self.outlier.as_ref().map(|outlier| outlier.verdict(now));
@@ -324,9 +331,9 @@ impl Vitals {
                 changed = true;
             }
         } else if breaker == Verdict::OnTrial {
-            // Somebody was turned away, or the trial's request was given up.
             cell.end_ejection();
-            if self.trial_is_out(now) {
+            if denied {
+                // Every permit is out: all others may as well look elsewhere for a while.
                 cell.eject_until(now.saturating_add(TRIAL_PAUSE));
             }
         } else if standing.reinstate() {
@@ -341,9 +348,11 @@ impl Vitals {
         }
     }
 
-    /// Whether every permit of the trial is taken. Asking takes one and gives it back.
-    fn trial_is_out(&self, now: Timestamp) -> bool {
-        self.breaker.permit(now).is_err()
+    /// Before a sweep of the outlier detection: hands in what was counted since the last.
+    pub(crate) fn before_sweep(&self) {
+        if let Some(outlier) = &self.outlier {
+            outlier.hand_in(&self.cell().totals());
+        }
     }
 
     /// Sets what health checks, or whoever else watches the backend from outside, say of it.
@@ -356,8 +365,12 @@ impl Vitals {
         standing.report(health);
         let recovered = !before.is_eligible() && health.is_eligible();
         if recovered {
-            // A check has seen it well: what was held against it before is over.
-            self.breaker.reset(now);
+            // A check that turns good is news from after whatever the judges hold against it: they let
+            // it in, and the breaker, if it was open, has one request decide.
+            self.breaker.readmit(now);
+            if let Some(outlier) = &self.outlier {
+                outlier.readmit(now);
+            }
             self.cell().end_ejection();
             standing.reinstate();
             self.cell().mark_born(now);
@@ -366,10 +379,7 @@ impl Vitals {
         self.cell().set_readiness(standing.base());
         standing.advance(self.cell(), now);
         drop(standing);
-        if recovered {
-            // An outlier stays one.
-            self.reconcile(now);
-        }
+        tracing::info!(backend = %self.id(), from = before.as_str(), to = health.as_str(), "health changed");
         self.control.ask_rebuild();
         true
     }

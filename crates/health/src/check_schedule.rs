@@ -26,7 +26,8 @@ pub struct CheckConfig {
     /// verdict. Above zero, at most `health_check_interval`; 100 ms by default.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub fast_interval: Duration,
-    /// The interval while the backend is unhealthy. At least `fast_interval`; 2 s by default.
+    /// The interval while the backend is unhealthy. At least `fast_interval`; 1.5 s by default, so that
+    /// with `fast_interval` and the answers it is back within two intervals.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub down_interval: Duration,
     /// So many good checks in a row make an unhealthy backend healthy. At least 1; 2 by default.
@@ -45,7 +46,7 @@ impl Default for CheckConfig {
             health_check_interval: Duration::from_secs(1),
             health_check_timeout: Duration::from_millis(250),
             fast_interval: Duration::from_millis(100),
-            down_interval: Duration::from_secs(2),
+            down_interval: Duration::from_millis(1_500),
             rise: 2,
             fall: 2,
             jitter: 0.1,
@@ -180,15 +181,22 @@ impl CheckSchedule {
             Some(false) => self.config.down_interval,
             _ => self.config.health_check_interval,
         };
-        interval.mul_f64(1.0 - self.config.jitter * random::unit(random))
+        // The product is below the interval, so it can not overflow even where that is the longest of all.
+        interval.saturating_sub(interval.mul_f64(self.config.jitter * random::unit(random)))
     }
 
     /// A real request failed at `now`: the next check is due at once, but not sooner than the fast
     /// interval after the one that started at `last`. An unhealthy backend is not hurried.
     pub fn hurry(&mut self, last: Timestamp, now: Timestamp) {
         if self.healthy == Some(true) {
-            let soonest = last.saturating_add(self.config.fast_interval).max(now);
-            self.next_at = self.next_at.min(soonest);
+            self.bring_forward(last, now);
         }
+    }
+
+    /// There is news of the backend at `now`, good or bad: as [`hurry`](Self::hurry), also for an
+    /// unhealthy one.
+    pub fn bring_forward(&mut self, last: Timestamp, now: Timestamp) {
+        let soonest = last.saturating_add(self.config.fast_interval).max(now);
+        self.next_at = self.next_at.min(soonest);
     }
 }

@@ -32,10 +32,19 @@ pub struct HealthWatch {
 }
 
 impl HealthWatch {
-    /// What the checks say now.
+    /// What the checks say now. Checks that have ended (their future was dropped, or the probe panicked)
+    /// say nothing any more: `healthy` is `None` then, and `error` says so.
     #[must_use]
     pub fn report(&self) -> CheckReport {
-        self.reports.borrow().clone()
+        let report = self.reports.borrow().clone();
+        if self.reports.has_changed().is_ok() {
+            return report;
+        }
+        CheckReport {
+            healthy: None,
+            error: Some("the checks have ended".into()),
+            ..report
+        }
     }
 
     /// Waits until the verdict changes, and returns it; `None` once the checks have ended.
@@ -44,7 +53,12 @@ impl HealthWatch {
     /// Dropped, nothing is missed: the next call returns the change.
     pub async fn changed(&mut self) -> Option<CheckReport> {
         self.reports.changed().await.ok()?;
-        Some(self.reports.borrow_and_update().clone())
+        Some(self.seen())
+    }
+
+    /// What the checks say now, which [`changed`](Self::changed) then does not return again.
+    pub(crate) fn seen(&mut self) -> CheckReport {
+        self.reports.borrow_and_update().clone()
     }
 
     /// A real request failed: check at once, but not sooner than the fast interval allows.
@@ -154,12 +168,14 @@ impl<P: Probe> HealthChecker<P> {
             return;
         };
         let mut random = random::seed();
+        let mut kept = P::Kept::default();
         loop {
             let now = self.clock.now();
             if checks.next_at() > now {
                 tokio::select! {
                     () = sleep(checks.next_at().since(now)) => {}
                     () = hurry.notified() => checks.hurry(last, self.clock.now()),
+                    () = self.probe.news(&mut kept) => checks.bring_forward(last, self.clock.now()),
                 }
                 continue;
             }
@@ -168,11 +184,12 @@ impl<P: Probe> HealthChecker<P> {
             };
             last = self.clock.now();
             let limit = self.config.health_check_timeout;
-            let error: Option<Arc<str>> = match timeout(limit, self.probe.probe(target.clone())).await {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error.to_string().into()),
-                Err(_) => Some(format!("no answer within {limit:?}").into()),
-            };
+            let error: Option<Arc<str>> =
+                match timeout(limit, self.probe.probe(target.clone(), &mut kept)).await {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some(error.to_string().into()),
+                    Err(_) => Some(format!("no answer within {limit:?}").into()),
+                };
             drop(turn);
             let now = self.clock.now();
             if let Some(healthy) = checks.record(error.is_none(), last, now, random::next(&mut random)) {

@@ -1,6 +1,8 @@
 //! [`CircuitBreaker`]: stops asking a backend that does not answer, and finds out when it does again.
 
 mod config;
+mod detect;
+mod evidence;
 #[cfg(all(test, evenkeel_loom))]
 mod loom;
 mod machine;
@@ -8,26 +10,28 @@ mod permit;
 #[cfg(all(test, not(evenkeel_loom)))]
 mod tests;
 mod timed;
+mod word;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use evenkeel_stats::{Counter, Outcome, SuccessWindow, Timestamp};
+use evenkeel_stats::{Counter, Outcome, Timestamp};
 
 pub use config::CircuitBreakerConfig;
+use evidence::Evidence;
 use machine::Machine;
 pub use machine::{CircuitReason, CircuitState};
 pub use permit::Permit;
 pub use timed::TimedBreaker;
+use word::Token;
 
 use crate::sync::{AtomicU64, Mutex, Ordering};
-use crate::{ConfigError, Detector, Observation, Rejected, Verdict, random};
+use crate::{ConfigError, Rejected, random};
 
 /// A circuit breaker for one backend.
 ///
 /// ```text
-///             a run of failures, or too few successes
+///        a run of failures, too few successes, or a burst of failures
 ///    ┌────────┐ ─────────────────────────────────────► ┌──────┐ ◄─┐
 ///    │ closed │                                        │ open │   │ a request of the trial failed,
 ///    └────────┘ ◄──────────────┐      the time is over └──────┘   │ or the trial takes too long
@@ -44,12 +48,15 @@ use crate::{ConfigError, Detector, Observation, Rejected, Verdict, random};
 /// - [`force_open`](Self::force_open), [`force_close`](Self::force_close) and [`reset`](Self::reset)
 ///   are for operators and tests.
 ///
-/// Closed, asking is one atomic load; a success adds one to a window, and takes no lock. The lock is for
-/// changes of state and for the few requests of a trial. Counting is exact but for this: a thread that is
-/// held up in the middle of recording, for a whole opening and closing, adds its one sample to the window
-/// after it.
+/// - A trial times out when somebody asks, and only if a request of it is out then: without anybody who
+///   asks, a late success still closes the breaker.
 ///
-/// Sources: M. Nygard, "Release It!", 2007, for the states; linkerd for the two rules side by side.
+/// Closed, asking is one atomic load; a success adds one to a window, and takes no lock. The lock is for
+/// changes of state, and while a trial is on. Counting is exact but for this: a thread that is held up in
+/// the middle of recording, for a whole opening and closing, adds its one sample to the window after it.
+///
+/// Sources: M. Nygard, "Release It!", 2007, for the states; linkerd for the run and the rate side by side;
+/// E. S. Page, "Continuous inspection schemes", Biometrika 41, 1954, for the excess (the cumulative sum).
 ///
 /// ```
 /// use std::time::Duration;
@@ -84,10 +91,7 @@ pub struct CircuitBreaker {
     word: AtomicU64,
     since: AtomicU64,
     until: AtomicU64,
-    /// Failures in a row in the low half; above it the era they belong to, so that one that comes late
-    /// does not count in the next.
-    run: AtomicU64,
-    window: Option<SuccessWindow>,
+    evidence: Evidence,
     rejected: Counter,
     machine: Mutex<Machine>,
 }
@@ -108,36 +112,6 @@ pub struct CircuitBreakerStats {
     pub rejected: u64,
 }
 
-/// In which state and era a request was let through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token(u64);
-
-const STATE_BITS: u32 = 3;
-const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
-const RUN_BITS: u32 = 32;
-const RUN_MASK: u64 = (1 << RUN_BITS) - 1;
-
-const fn word_of(state: CircuitState, era: u64) -> u64 {
-    let code = match state {
-        CircuitState::Closed => 0,
-        CircuitState::Open => 1,
-        CircuitState::HalfOpen => 2,
-        CircuitState::ForcedOpen => 3,
-        CircuitState::ForcedClosed => 4,
-    };
-    era << STATE_BITS | code
-}
-
-const fn state_of(word: u64) -> CircuitState {
-    match word & STATE_MASK {
-        0 => CircuitState::Closed,
-        1 => CircuitState::Open,
-        2 => CircuitState::HalfOpen,
-        3 => CircuitState::ForcedOpen,
-        _ => CircuitState::ForcedClosed,
-    }
-}
-
 impl CircuitBreaker {
     /// A closed breaker.
     ///
@@ -152,14 +126,13 @@ impl CircuitBreaker {
     /// # Errors
     /// Names the field of `config` that is out of range.
     pub fn with_seed(config: CircuitBreakerConfig, seed: u64) -> Result<Self, ConfigError> {
-        let window = config.build_window()?;
+        let evidence = Evidence::new(&config)?;
         Ok(Self {
             name: Arc::from(""),
-            word: AtomicU64::new(word_of(CircuitState::Closed, 0)),
+            word: AtomicU64::new(Token::new(CircuitState::Closed, 0).word()),
             since: AtomicU64::new(0),
             until: AtomicU64::new(0),
-            run: AtomicU64::new(0),
-            window,
+            evidence,
             rejected: Counter::new(),
             machine: Mutex::new(Machine::new(seed)),
             config,
@@ -201,7 +174,17 @@ impl CircuitBreaker {
     /// Where it stands. An opening that is over shows as open until somebody asks for a permit.
     #[must_use]
     pub fn state(&self) -> CircuitState {
-        state_of(self.word.load(Ordering::Acquire))
+        self.token().state()
+    }
+
+    #[inline]
+    fn token(&self) -> Token {
+        Token::from_word(self.word.load(Ordering::Acquire))
+    }
+
+    /// When the opening ends; right for a state that was read before.
+    fn until(&self) -> Timestamp {
+        Timestamp::from_nanos(self.until.load(Ordering::Relaxed))
     }
 
     /// What there is to show.
@@ -235,28 +218,28 @@ impl CircuitBreaker {
     }
 
     #[inline]
-    pub(crate) fn acquire(&self, now: Timestamp) -> Result<Token, Rejected> {
-        let word = self.word.load(Ordering::Acquire);
-        match state_of(word) {
-            CircuitState::Closed | CircuitState::ForcedClosed => Ok(Token(word)),
+    fn acquire(&self, now: Timestamp) -> Result<Token, Rejected> {
+        let token = self.token();
+        match token.state() {
+            CircuitState::Closed | CircuitState::ForcedClosed => Ok(token),
             state => self.acquire_slowly(state, now),
         }
     }
 
     #[cold]
     fn acquire_slowly(&self, state: CircuitState, now: Timestamp) -> Result<Token, Rejected> {
-        let until = Timestamp::from_nanos(self.until.load(Ordering::Relaxed));
+        let until = self.until();
         let result = if state == CircuitState::Open && now < until {
             let retry_after = until.since(now);
             Err(Rejected::Open { retry_after })
         } else {
             self.change(|machine| {
                 machine.advance(&self.config, now);
-                let token = Token(word_of(machine.state, machine.era));
+                let token = machine.token();
                 match machine.state {
                     CircuitState::Closed | CircuitState::ForcedClosed => Ok(token),
                     CircuitState::HalfOpen if machine.has_permit(&self.config) => {
-                        machine.take();
+                        machine.take(now);
                         Ok(token)
                     }
                     CircuitState::HalfOpen => Err(Rejected::OnTrial),
@@ -273,198 +256,89 @@ impl CircuitBreaker {
         result
     }
 
-    /// A request that was let through has ended.
+    /// A request that was let through has ended; whether that changed the state.
     #[inline]
-    pub(crate) fn settle(&self, token: Token, outcome: Outcome, now: Timestamp) {
-        match state_of(token.0) {
-            CircuitState::Closed if self.word.load(Ordering::Acquire) == token.0 => {
-                self.count(token, outcome, now);
-            }
+    fn settle(&self, token: Token, outcome: Outcome, now: Timestamp) -> bool {
+        match token.state() {
+            CircuitState::Closed if self.token() == token => self.count(token, outcome, now),
             CircuitState::HalfOpen => self.settle_trial(token, outcome, now),
-            _ => {}
+            _ => false,
         }
     }
 
     #[cold]
-    fn settle_trial(&self, token: Token, outcome: Outcome, now: Timestamp) {
+    fn settle_trial(&self, token: Token, outcome: Outcome, now: Timestamp) -> bool {
         self.change(|machine| {
-            if word_of(machine.state, machine.era) == token.0 {
+            let mine = machine.token() == token;
+            if mine {
                 machine.give_back();
-                self.judge_trial(machine, outcome, now);
+                machine.judge(&self.config, outcome, now);
             }
-        });
+            mine && machine.token() != token
+        })
     }
 
-    fn judge_trial(&self, machine: &mut Machine, outcome: Outcome, now: Timestamp) {
-        match outcome {
-            Outcome::Cancelled => {}
-            Outcome::Success => machine.pass(&self.config, now),
-            outcome => {
-                let reason = CircuitReason::TrialFailed;
-                machine.open(&self.config, reason, retry_after(outcome), now);
-            }
-        }
-    }
-
-    /// Counts an outcome of the closed state that `token` is of.
+    /// Counts an outcome of the closed state that `token` is of; whether that opened it.
     #[inline]
-    fn count(&self, token: Token, outcome: Outcome, now: Timestamp) {
+    fn count(&self, token: Token, outcome: Outcome, now: Timestamp) -> bool {
         match outcome {
             Outcome::Success => {
-                let run = self.run.load(Ordering::Relaxed);
-                if run & RUN_MASK != 0 {
-                    self.end_run(token, run);
-                }
-                if let Some(window) = &self.window {
-                    window.record(true, now);
-                }
+                self.evidence.success(token.era(), now);
+                false
             }
-            Outcome::Cancelled => {}
+            Outcome::Cancelled => false,
             outcome => self.count_failure(token, outcome, now),
         }
     }
 
-    /// A success ends a run of its own era only.
     #[cold]
-    fn end_run(&self, token: Token, run: u64) {
-        let none = run_of(token);
-        if run & !RUN_MASK == none {
-            // Whoever changes it meanwhile is counted as having come after.
-            let _ = self
-                .run
-                .compare_exchange(run, none, Ordering::AcqRel, Ordering::Relaxed);
-        }
-    }
-
-    #[cold]
-    fn count_failure(&self, token: Token, outcome: Outcome, now: Timestamp) {
-        let mut reason = None;
-        if let Some(window) = &self.window {
-            window.record(false, now);
-            let (good, bad) = (window.successes(now), window.failures(now));
-            let all = good + bad;
-            if all >= u64::from(self.config.min_samples)
-                && (good as f64) < self.config.min_success_rate * all as f64
-            {
-                reason = Some(CircuitReason::SuccessRate);
+    fn count_failure(&self, token: Token, outcome: Outcome, now: Timestamp) -> bool {
+        let overload = matches!(outcome, Outcome::Overload { .. });
+        let Some(reason) = self.evidence.failure(token.era(), overload, now) else {
+            return false;
+        };
+        self.change(|machine| {
+            // Another thread may have opened it on the same evidence.
+            let first = machine.token() == token;
+            if first {
+                machine.open_for(&self.config, reason, outcome, now);
             }
-        }
-        if !matches!(outcome, Outcome::Overload { .. }) && self.lengthen_run(token) {
-            reason = Some(CircuitReason::ConsecutiveFailures);
-        }
-        if let Some(reason) = reason {
-            self.change(|machine| {
-                // Another thread may have opened it on the same evidence.
-                if word_of(machine.state, machine.era) == token.0 {
-                    machine.open(&self.config, reason, retry_after(outcome), now);
-                }
-            });
-        }
-    }
-
-    /// Adds a failure to the run; whether that makes it long enough.
-    fn lengthen_run(&self, token: Token) -> bool {
-        let none = run_of(token);
-        let longer = |run: u64| (run & !RUN_MASK == none && run & RUN_MASK < RUN_MASK).then_some(run + 1);
-        match self.run.fetch_update(Ordering::AcqRel, Ordering::Relaxed, longer) {
-            Ok(before) => (before & RUN_MASK) + 1 >= u64::from(self.config.circuit_breaker_threshold),
-            Err(_) => false,
-        }
+            first
+        })
     }
 
     /// The only way to change the state: under the lock, published at its end, told after it.
     fn change<R>(&self, change: impl FnOnce(&mut Machine) -> R) -> R {
         let mut machine = self.machine.lock();
-        let (era, from, held) = (machine.era, machine.state, machine.since);
+        let (before, held) = (machine.token(), machine.since);
         let result = change(&mut machine);
-        if machine.era == era {
+        let after = machine.token();
+        if after == before {
             return result;
         }
-        let word = word_of(machine.state, machine.era);
         if machine.state == CircuitState::Closed {
-            // A swap, not a store: nobody's late failure can come after it unseen.
-            self.run.swap(run_of(Token(word)), Ordering::AcqRel);
-            if let Some(window) = &self.window {
-                window.clear();
-            }
+            self.evidence.reset(after.era());
         }
         self.since.store(machine.since.as_nanos(), Ordering::Relaxed);
         self.until.store(machine.until.as_nanos(), Ordering::Relaxed);
-        self.word.store(word, Ordering::Release);
-        let (to, reason, since) = (machine.state, machine.reason, machine.since);
-        let open_for = machine.until.since(since);
+        self.word.store(after.word(), Ordering::Release);
+        let (reason, since, until) = (machine.reason, machine.since, machine.until);
         // A subscriber may be slow, or ask the breaker.
         drop(machine);
-        tracing::info!(
-            name = &*self.name,
-            from = from.as_str(),
-            to = to.as_str(),
-            reason = reason.as_str(),
-            after = ?since.since(held),
-            open_for = ?open_for,
-            "circuit breaker changed"
-        );
+        let (from, to) = (before.state(), after.state());
+        if from != to {
+            let open_for = (to == CircuitState::Open).then(|| tracing::field::debug(until.since(since)));
+            tracing::info!(
+                name = &*self.name,
+                from = from.as_str(),
+                to = to.as_str(),
+                reason = reason.as_str(),
+                after = ?since.since(held),
+                open_for,
+                "circuit breaker changed"
+            );
+        }
         result
-    }
-}
-
-/// An empty run of the token's era.
-const fn run_of(token: Token) -> u64 {
-    token.0 >> STATE_BITS << RUN_BITS
-}
-
-const fn retry_after(outcome: Outcome) -> Option<Duration> {
-    match outcome {
-        Outcome::Overload { retry_after } => retry_after,
-        _ => None,
-    }
-}
-
-/// For whoever sends without permits. Closed, requests that were sent since it closed count; half-open,
-/// those that were sent after the open time was over are the trial.
-impl Detector for CircuitBreaker {
-    fn observe(&self, observation: &Observation) -> Verdict {
-        let Observation {
-            outcome,
-            started,
-            now,
-        } = *observation;
-        let word = self.word.load(Ordering::Acquire);
-        match state_of(word) {
-            CircuitState::Closed => {
-                if started.as_nanos() >= self.since.load(Ordering::Relaxed) {
-                    self.count(Token(word), outcome, now);
-                }
-            }
-            CircuitState::Open | CircuitState::HalfOpen => {
-                self.change(|machine| {
-                    machine.advance(&self.config, now);
-                    if machine.state == CircuitState::HalfOpen && started >= machine.until {
-                        self.judge_trial(machine, outcome, now);
-                    }
-                });
-            }
-            CircuitState::ForcedOpen | CircuitState::ForcedClosed => {}
-        }
-        self.verdict(now)
-    }
-
-    fn verdict(&self, now: Timestamp) -> Verdict {
-        match self.state() {
-            CircuitState::Closed | CircuitState::ForcedClosed => Verdict::Healthy,
-            CircuitState::HalfOpen => Verdict::OnTrial,
-            CircuitState::Open => {
-                let until = Timestamp::from_nanos(self.until.load(Ordering::Relaxed));
-                if now < until {
-                    Verdict::Ejected { until }
-                } else {
-                    Verdict::OnTrial
-                }
-            }
-            CircuitState::ForcedOpen => Verdict::Ejected {
-                until: Timestamp::MAX,
-            },
-        }
     }
 }
 

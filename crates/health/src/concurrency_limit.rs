@@ -1,9 +1,14 @@
 //! [`ConcurrencyLimit`]: how many requests at a time a backend takes before it slows down.
 
+mod slot;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_stats::{Outcome, Timestamp};
 use parking_lot::Mutex;
+
+pub use slot::ConcurrencySlot;
 
 use crate::ConfigError;
 use crate::error::Check;
@@ -36,8 +41,9 @@ pub struct ConcurrencyLimitConfig {
     /// same moment, so this should be longer than most of them take.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub window: Duration,
-    /// How far back "usual" reaches. Above `window`; 600 s by default, so that an hour's overload does
-    /// not soon become usual.
+    /// How far back "usual" reaches: a latency that has been so for about as long is usual, and slows
+    /// nobody down any more. Above `window`; 600 s by default, longer than most overloads. One that lasts
+    /// longer has to be seen otherwise, by its failures.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub long_window: Duration,
 }
@@ -106,9 +112,10 @@ impl ConcurrencyLimitConfig {
 /// use evenkeel_stats::{Outcome, Timestamp};
 ///
 /// let limit = ConcurrencyLimit::new(ConcurrencyLimitConfig::default())?;
-/// assert!(limit.try_begin());
+/// let slot = limit.begin().expect("one of twenty");
 /// assert_eq!(limit.in_flight(), 1);
-/// limit.finish(Outcome::Success, Duration::from_millis(10), Timestamp::from_nanos(1));
+/// // ... the request ...
+/// slot.finish(Outcome::Success, Duration::from_millis(10), Timestamp::from_nanos(1));
 /// assert_eq!((limit.in_flight(), limit.limit()), (0, 20));
 /// # Ok::<(), evenkeel_health::ConfigError>(())
 /// ```
@@ -184,10 +191,20 @@ impl ConcurrencyLimit {
         })
     }
 
-    /// Whether a request may be sent; if so it is in flight until [`finish`](Self::finish) or
-    /// [`release`](Self::release).
+    /// A place for one more request, if there is one.
     #[inline]
-    pub fn try_begin(&self) -> bool {
+    pub fn begin(&self) -> Option<ConcurrencySlot<&Self>> {
+        self.take_place().then(|| ConcurrencySlot::new(self))
+    }
+
+    /// Like [`begin`](Self::begin), with a place that owns the limit, to be kept in a guard that outlives
+    /// the caller.
+    #[inline]
+    pub fn begin_owned(self: &Arc<Self>) -> Option<ConcurrencySlot<Arc<Self>>> {
+        self.take_place().then(|| ConcurrencySlot::new(self.clone()))
+    }
+
+    fn take_place(&self) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
         self.in_flight
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
@@ -196,23 +213,12 @@ impl ConcurrencyLimit {
             .is_ok()
     }
 
-    /// A request that was in flight has ended with nothing to learn from it. Without one in flight
-    /// nothing changes.
-    #[inline]
-    pub fn release(&self) {
-        self.end();
-    }
-
-    /// How many were in flight, the ended one included.
+    /// Gives a place back; how many there were, this one included.
     fn end(&self) -> u64 {
-        let less = |now: u64| now.checked_sub(1);
-        self.in_flight
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-            .unwrap_or(0)
+        self.in_flight.fetch_sub(1, Ordering::Relaxed)
     }
 
-    /// A request that was in flight ended with `outcome` at `now`, after `latency`.
-    pub fn finish(&self, outcome: Outcome, latency: Duration, now: Timestamp) {
+    fn finish(&self, outcome: Outcome, latency: Duration, now: Timestamp) {
         let in_flight = self.end();
         let mut state = self.state.lock();
         let window = &mut state.window;
@@ -223,8 +229,13 @@ impl ConcurrencyLimit {
                 window.answers += 1;
                 window.most = window.most.max(in_flight);
             }
-            _ if !window.fell => {
-                window.fell = true;
+            _ if !window.fell || now.since(window.start) >= self.config.window => {
+                // The next fall is a whole window away, wherever in its window this one came.
+                *window = Window {
+                    start: now,
+                    fell: true,
+                    ..Window::default()
+                };
                 let lower = state.estimate * self.config.backoff;
                 self.set(&mut state, lower);
             }

@@ -45,6 +45,19 @@ impl Verdict {
     pub const fn is_eligible(self) -> bool {
         !matches!(self, Self::Ejected { .. })
     }
+
+    /// The stricter of two; of two ejections the one that ends later.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Ejected { until: one }, Self::Ejected { until: other }) => Self::Ejected {
+                until: one.max(other),
+            },
+            (ejected @ Self::Ejected { .. }, _) | (_, ejected @ Self::Ejected { .. }) => ejected,
+            (Self::OnTrial, _) | (_, Self::OnTrial) => Self::OnTrial,
+            (Self::Healthy, Self::Healthy) => Self::Healthy,
+        }
+    }
 }
 
 /// Judges one backend by its real requests: outcomes in, verdicts out.
@@ -93,4 +106,11 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
 
     /// What it says at `now`. Changes nothing.
     fn verdict(&self, now: Timestamp) -> Verdict;
+
+    /// There is news from elsewhere, an active check for one, that the backend is back: an ejection of
+    /// the detector's own ends at `now`, and a trial may begin. By default nothing happens, and the
+    /// ejection ends when it would have.
+    fn readmit(&self, now: Timestamp) {
+        let _ = now;
+    }
 }

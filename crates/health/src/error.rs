@@ -42,7 +42,12 @@ impl Check {
         Err(self.out_of_range(field, value, expected))
     }
 
-    fn out_of_range(self, field: &'static str, value: impl ToString, expected: &'static str) -> ConfigError {
+    pub(crate) fn out_of_range(
+        self,
+        field: &'static str,
+        value: impl ToString,
+        expected: &'static str,
+    ) -> ConfigError {
         ConfigError::OutOfRange {
             config: self.0,
             field,

@@ -35,7 +35,9 @@ impl Default for ThrottleConfig {
 /// Client-side throttling: with K as the multiplier, a request is refused with the probability
 /// max(0, (requests - K accepted) / (requests + 1)).
 ///
-/// Refused ones count as requests, so the share that is sent falls as long as nothing is accepted. An
+/// What is refused here counts at once, what is sent when it is answered: requests that are under way, or
+/// whose future is dropped, say nothing. Refused ones count as requests, so the share that is sent falls
+/// as long as nothing is accepted. An
 /// overload is what counts as not accepted; failures of other kinds are a breaker's business.
 ///
 /// Source: B. Beyer and others, "Site Reliability Engineering", 2016, chapter 21.
@@ -87,13 +89,16 @@ impl Throttle {
     /// Whether to send a request at `now`; `random` is a uniform word.
     pub fn admit(&self, now: Timestamp, random: u64) -> bool {
         let refuse = random::unit(random) < self.rejection_probability(now);
-        self.requests.add(1, now);
+        if refuse {
+            self.requests.add(1, now);
+        }
         !refuse
     }
 
     /// A request that was sent has ended. A cancelled one counts as accepted: it says nothing, and
     /// whoever gives up many shall not be throttled for it.
     pub fn record(&self, outcome: Outcome, now: Timestamp) {
+        self.requests.add(1, now);
         if !matches!(outcome, Outcome::Overload { .. }) {
             self.accepted.add(1, now);
         }

@@ -1,7 +1,7 @@
 //! Consistent hashing with bounded loads.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
 
@@ -17,8 +17,8 @@ use crate::{
     serde(default, deny_unknown_fields)
 )]
 pub struct BoundedLoadConfig {
-    /// How many times its share of all requests in flight a member may carry: above 1, up to 100;
-    /// 1.5 by default. `HAProxy` advises 1.25 to 2: nearer to 1 is more even and keeps fewer keys where
+    /// How many times its share of the requests in flight at eligible members a member may carry: above
+    /// 1, up to 100; 1.5 by default. `HAProxy` advises 1.25 to 2: nearer to 1 is more even and keeps fewer keys where
     /// they belong.
     pub factor: f64,
 }
@@ -33,14 +33,16 @@ impl Default for BoundedLoadConfig {
 ///
 /// A key goes where the inner strategy sends it, unless that member carries `factor` times its share
 /// of what is in flight; then it goes to the inner strategy's next choice, and so on. So a hot key
-/// spreads over as many members as it needs, and all other keys stay.
+/// spreads over as many members as it needs, and all other keys stay. Shares are those among the members
+/// that are ready or degraded: the sick bear nothing, so the others' bounds rise.
 ///
 /// Take it around [`RingHash`](crate::RingHash), [`Maglev`](crate::Maglev) or
 /// [`Rendezvous`](crate::Rendezvous) when some keys are hot. Around a strategy that looks at load by
 /// itself it only costs.
 ///
-/// The sum of what is in flight is kept up by looking, at each pick, at the picked member and one more
-/// in turn; so it is exact when traffic is steady, and after a jump it is right again within n picks.
+/// What is in flight in all, and the weight that bears it, are kept up by looking, at each pick, at the
+/// picked member and one more in turn; so they are exact when traffic is steady, and after a jump or a
+/// change of readiness they are right again within n picks.
 ///
 /// - Cost: that of the inner strategy, and about 25 ns; each member passed over costs a pick more, of
 ///   which there are at most 8.
@@ -76,25 +78,17 @@ impl<S: Strategy> Strategy for BoundedLoad<S> {
             .previous::<BoundedLoadPicker>()
             .map(|previous| &previous.inner);
         let inner = self.inner.build(&context.nested(context.members(), previous))?;
-        let seen: Box<[AtomicU32]> = context
-            .members()
-            .iter()
-            .map(|member| AtomicU32::new(member.load().in_flight()))
-            .collect();
-        let total = seen
-            .iter()
-            .map(|seen| i64::from(seen.load(Ordering::Relaxed)))
-            .sum();
-        Ok(Arc::new(BoundedLoadPicker {
+        let picker = BoundedLoadPicker {
             inner,
             factor: self.config.factor,
-            sum: CachePadded::new(Sum {
-                total: AtomicI64::new(total),
-                next: AtomicUsize::new(0),
-            }),
-            seen,
+            sums: CachePadded::new(Sums::default()),
+            seen: context.members().iter().map(|_| AtomicU64::new(0)).collect(),
             members,
-        }))
+        };
+        for index in 0..picker.members.len() {
+            picker.look(index, &PickContext::new(context.now(), 0));
+        }
+        Ok(Arc::new(picker))
     }
 
     fn rebuild_every(&self) -> Option<std::time::Duration> {
@@ -106,51 +100,75 @@ impl<S: Strategy> Strategy for BoundedLoad<S> {
 struct BoundedLoadPicker {
     inner: Arc<dyn Picker>,
     factor: f64,
-    sum: CachePadded<Sum>,
-    /// What each member carried when it was last looked at; `total` is the sum of these.
-    seen: Box<[AtomicU32]>,
+    sums: CachePadded<Sums>,
+    /// What each member was when it was last looked at; the sums are over these.
+    seen: Box<[AtomicU64]>,
     members: MemberSet,
 }
 
-#[derive(Debug)]
-struct Sum {
-    total: AtomicI64,
+/// Over the members that were healthy when last looked at.
+#[derive(Debug, Default)]
+struct Sums {
+    in_flight: AtomicI64,
+    weight: AtomicI64,
+    /// Whom to look at next.
     next: AtomicUsize,
 }
 
+/// What was seen of a member: its requests in flight, and above them whether it is healthy.
+const HEALTHY: u64 = 1 << 32;
+
+/// What a member adds to the sum of requests in flight.
+const fn borne(seen: u64) -> i64 {
+    if seen & HEALTHY == 0 {
+        0
+    } else {
+        (seen ^ HEALTHY) as i64
+    }
+}
+
 impl BoundedLoadPicker {
-    /// Looks at what member `index` carries and brings the sum up to it.
-    fn look(&self, index: usize) -> u32 {
+    /// Looks at what member `index` carries and brings the sums up to it.
+    fn look(&self, index: usize, context: &PickContext<'_>) -> u32 {
         let (Some(cell), Some(seen)) = (self.members.cell(index), self.seen.get(index)) else {
             return 0;
         };
-        let now = cell.in_flight();
-        // Each change of `seen` is added to the sum once, by whoever made it; so in the end the sum is
-        // that of `seen`, in whatever order.
+        let in_flight = cell.in_flight();
+        let healthy = self.members.is_healthy(index, context);
+        let now = u64::from(in_flight) | if healthy { HEALTHY } else { 0 };
+        // Each change of `seen` is added to the sums once, by whoever made it; so in the end the sums
+        // are those of `seen`, in whatever order.
         let before = seen.swap(now, Ordering::Relaxed);
         if now != before {
-            let change = i64::from(now) - i64::from(before);
-            self.sum.total.fetch_add(change, Ordering::Relaxed);
+            let change = borne(now) - borne(before);
+            self.sums.in_flight.fetch_add(change, Ordering::Relaxed);
+            if (now ^ before) & HEALTHY != 0 {
+                let weight = i64::from(self.members.weight(index));
+                let change = if healthy { weight } else { -weight };
+                self.sums.weight.fetch_add(change, Ordering::Relaxed);
+            }
         }
-        now
+        in_flight
     }
 
     /// Whether the member can take one more.
-    fn has_room(&self, index: usize) -> bool {
-        let carries = f64::from(self.look(index));
-        let total = self.sum.total.load(Ordering::Relaxed).max(0) as f64;
-        let mean = (total + 1.0) / self.members.active_len().max(1) as f64;
-        let bound = (self.factor * mean / self.members.scale(index)).ceil();
+    fn has_room(&self, index: usize, context: &PickContext<'_>) -> bool {
+        let carries = f64::from(self.look(index, context));
+        let in_flight = self.sums.in_flight.load(Ordering::Relaxed).max(0) as f64;
+        let own = f64::from(self.members.weight(index));
+        // Never below its own: another thread may be between two of its additions.
+        let weight = (self.sums.weight.load(Ordering::Relaxed) as f64).max(own);
+        let bound = (self.factor * (in_flight + 1.0) * own / weight.max(1.0)).ceil();
         carries + 1.0 <= bound
     }
 }
 
 impl Picker for BoundedLoadPicker {
     fn pick(&self, context: &PickContext<'_>) -> Result<usize, PickError> {
-        let turn = self.sum.next.fetch_add(1, Ordering::Relaxed);
-        self.look(turn % self.seen.len().max(1));
+        let turn = self.sums.next.fetch_add(1, Ordering::Relaxed);
+        self.look(turn % self.seen.len().max(1), context);
         let first = self.inner.pick(context)?;
-        if self.has_room(first) {
+        if self.has_room(first, context) {
             return Ok(first);
         }
         let Some(cell) = self.members.cell(first) else {
@@ -167,7 +185,7 @@ impl Picker for BoundedLoadPicker {
             if !self.members.is_eligible(next, context) {
                 break;
             }
-            if self.has_room(next) {
+            if self.has_room(next, context) {
                 return Ok(next);
             }
             if let (Some(slot), Some(cell)) = (full.get_mut(count), self.members.cell(next)) {
@@ -198,6 +216,56 @@ mod tests {
             // 1.25 times the mean, and one for the rounding up.
             assert!(member.load().in_flight() <= 126, "{}", member.load().in_flight());
         }
+    }
+
+    #[test]
+    fn with_half_of_the_members_sick_a_hot_key_still_does_not_bury_its_member() {
+        let strategy = BoundedLoad::new(RingHash::default(), BoundedLoadConfig { factor: 1.25 }).unwrap();
+        for sick_at_build in [true, false] {
+            let members = members(&[1; 10]);
+            // Half of what is in flight is stuck at the sick, and not the others' to bear.
+            for member in &members[..5] {
+                (0..1_000).for_each(|_| member.load().begin());
+            }
+            let sicken = || {
+                for member in &members[..5] {
+                    member.load().set_readiness(Readiness::Ejected);
+                }
+            };
+            if sick_at_build {
+                sicken();
+            }
+            let picker = strategy.build(&BuildContext::new(&members)).unwrap();
+            sicken();
+            for k in 0..1_000 {
+                let index = picker.pick(&context(k).with_hash(7)).unwrap();
+                assert!(index >= 5);
+                members[index].load().begin();
+            }
+            for member in &members[5..] {
+                // 1.25 times a fifth, and one for the rounding up.
+                assert!(member.load().in_flight() <= 251, "{}", member.load().in_flight());
+            }
+        }
+    }
+
+    #[test]
+    fn the_recovered_bear_their_share_again() {
+        let strategy = BoundedLoad::new(Maglev::default(), BoundedLoadConfig { factor: 1.25 }).unwrap();
+        let members = members(&[3, 1]);
+        members[0].load().set_readiness(Readiness::Unhealthy);
+        let picker = strategy.build(&BuildContext::new(&members)).unwrap();
+        members[0].load().set_readiness(Readiness::Ready);
+        for k in 0..1_000 {
+            let index = picker.pick(&context(k).with_hash(k << 60)).unwrap();
+            members[index].load().begin();
+        }
+        // 1.25 times a quarter.
+        assert!(
+            members[1].load().in_flight() <= 314,
+            "{}",
+            members[1].load().in_flight()
+        );
     }
 
     #[test]

@@ -53,9 +53,11 @@ impl Default for DynamicWeightsConfig {
 /// weight = successes / (busy time x (1 + error penalty x errors / requests))
 ///
 /// Busy time over real time is the mean number in flight, which stands where gRPC has the utilization
-/// that servers report; nothing but outcomes is needed. So a member twice as fast gets twice the
-/// weight, one that fails every tenth request a tenth less for the requests lost and another for the
-/// penalty, and one that only fails, however fast, gets next to nothing.
+/// that servers report; nothing but outcomes is needed. A failure counts as busy for as long as it took
+/// and at least as long as a success takes, so that failing at once does not look like being idle. So a
+/// member twice as fast gets twice the weight, one that fails every tenth request, however fast, a
+/// tenth less for the requests lost and another for the penalty, and one that only fails gets next to
+/// nothing.
 ///
 /// - A member that is not known yet (new, or without requests) gets the mean of the others. With fewer
 ///   than two known ones all keep the weights they were described with.
@@ -151,8 +153,14 @@ impl<S: Strategy> DynamicWeights<S> {
         if requests == 0.0 {
             return None;
         }
+        if successes == 0.0 {
+            return Some(0.0);
+        }
+        let failed = grown(|totals| totals.failed_nanos)?;
         // A nanosecond at the least: answers can be quicker than the clock.
-        let busy = grown(|totals| totals.busy_nanos)?.max(1.0) / 1e9;
+        let succeeded = (grown(|totals| totals.busy_nanos)? - failed).max(1.0);
+        // Failing at once must not pass for having time to spare.
+        let busy = (succeeded + failed.max(failures * succeeded / successes)) / 1e9;
         Some(successes / (busy * (1.0 + self.config.error_penalty * failures / requests)))
     }
 

@@ -1,5 +1,6 @@
 //! Members divided into groups, each with a picker of its own: what zones and priorities share.
 
+use std::mem;
 use std::sync::Arc;
 
 use crate::alias::AliasTable;
@@ -11,6 +12,10 @@ use crate::{BuildContext, BuildError, Member, MemberSet, PickContext, PickError,
 pub(crate) struct Groups<K> {
     groups: Box<[Group<K>]>,
     shares: AliasTable,
+    /// For each of the first groups, how often the others are chosen when it has nobody: what the shares
+    /// will be after the next build. So a group that falls sick between two builds is divided up at once
+    /// as it will be then, and does not fall on one other group.
+    without: Box<[AliasTable]>,
     all: MemberSet,
 }
 
@@ -22,6 +27,10 @@ struct Group<K> {
     picker: Arc<dyn Picker>,
 }
 
+/// For how many groups, the preferred ones first, the shares without them are kept: a table each. Of the
+/// others' requests, which are few, whoever comes first in order gets all until the next build.
+const FORESEEN: usize = 32;
+
 /// What a group is judged by before the pickers are built.
 pub(crate) struct GroupHealth {
     /// The weight of its members.
@@ -32,6 +41,8 @@ pub(crate) struct GroupHealth {
 
 /// Sets the choice of a group apart from whatever the inner picker does with the same word.
 const SALT: u64 = 0x6772_6f75_7073;
+/// The same for the choice among the others.
+const SALT_WITHOUT: u64 = SALT + 1;
 
 impl<K: PartialEq + Ord + Clone> Groups<K> {
     /// Divides the members by `key`, orders the groups by it, and builds a picker for each. `shares`
@@ -43,7 +54,7 @@ impl<K: PartialEq + Ord + Clone> Groups<K> {
         context: &BuildContext<'_>,
         previous: Option<&Self>,
         key: impl Fn(&Member) -> K,
-        shares: impl FnOnce(&[(K, GroupHealth)]) -> Vec<f64>,
+        shares: impl Fn(&[(K, GroupHealth)]) -> Vec<f64>,
     ) -> Result<Self, BuildError> {
         let all = MemberSet::new(context.members())?.by_weight();
         let mut keyed: Vec<(K, u32)> = (0_u32..)
@@ -73,14 +84,27 @@ impl<K: PartialEq + Ord + Clone> Groups<K> {
                 picker,
             });
         }
-        let shares: Vec<u64> = shares(&health)
-            .into_iter()
-            // Whole parts of 2^32, which is as fine as anybody can tell.
-            .map(|share| (share.clamp(0.0, 1.0) * (1_u64 << 32) as f64) as u64)
+        let by_shares = |health: &[(K, GroupHealth)]| {
+            let parts: Vec<u64> = shares(health)
+                .into_iter()
+                // Whole parts of 2^32, which is as fine as anybody can tell.
+                .map(|share| (share.clamp(0.0, 1.0) * (1_u64 << 32) as f64) as u64)
+                .collect();
+            AliasTable::new(&parts)
+        };
+        let chosen = by_shares(&health);
+        let without = (0..health.len().min(FORESEEN))
+            .map(|group| {
+                let eligible = mem::replace(&mut health[group].1.eligible, 0.0);
+                let others = by_shares(&health);
+                health[group].1.eligible = eligible;
+                others
+            })
             .collect();
         Ok(Self {
             groups: groups.into(),
-            shares: AliasTable::new(&shares),
+            shares: chosen,
+            without,
             all,
         })
     }
@@ -90,7 +114,7 @@ impl<K: PartialEq + Ord + Clone> Groups<K> {
         let word = context.hash().unwrap_or_else(|| context.random());
         let chosen = self.shares.draw(derive(word, SALT));
         match self.pick_in(chosen, context) {
-            Err(PickError::NoneEligible | PickError::Empty) => self.pick_elsewhere(chosen, context),
+            Err(PickError::NoneEligible | PickError::Empty) => self.pick_elsewhere(chosen, word, context),
             picked => picked,
         }
     }
@@ -105,10 +129,22 @@ impl<K: PartialEq + Ord + Clone> Groups<K> {
             .ok_or(PickError::NoneEligible)
     }
 
-    /// In the other groups, the preferred first; then anybody.
+    /// In another group by their shares without the chosen one; failing that in all others, the preferred
+    /// first; then anybody.
     #[cold]
-    fn pick_elsewhere(&self, chosen: usize, context: &PickContext<'_>) -> Result<usize, PickError> {
-        for group in (0..self.groups.len()).filter(|&group| group != chosen) {
+    fn pick_elsewhere(
+        &self,
+        chosen: usize,
+        word: u64,
+        context: &PickContext<'_>,
+    ) -> Result<usize, PickError> {
+        let second = match self.without.get(chosen) {
+            Some(others) => others.draw(derive(word, SALT_WITHOUT)),
+            None => chosen,
+        };
+        let others = (0..self.groups.len()).filter(|&group| group != chosen);
+        let first = [second].into_iter().filter(|&second| second != chosen);
+        for group in first.chain(others) {
             match self.pick_in(group, context) {
                 Err(PickError::NoneEligible | PickError::Empty) => {}
                 picked => return picked,

@@ -15,9 +15,10 @@ use crate::{
     serde(default, deny_unknown_fields)
 )]
 pub struct LeastConnectionsConfig {
-    /// How many members a pick looks at, from a random one on. At least 1; 32 by default: exact for
-    /// fleets up to that size, and beyond it a cost that does not grow with the fleet. The best of 32
-    /// is in the best 3 % on average. `usize::MAX` looks at all of them always.
+    /// How many members a pick looks at: a run from a random one on or, where weights differ and count,
+    /// as many draws by weight. At least 1; 32 by default: exact for fleets up to that size, and beyond
+    /// it a cost that does not grow with the fleet. The best of 32 is in the best 3 % on average.
+    /// `usize::MAX` looks at all of them always.
     pub sample: usize,
 }
 
@@ -68,12 +69,11 @@ impl LeastConnections {
 
 impl Strategy for LeastConnections {
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Picker>, BuildError> {
-        Ok(Arc::new(LeastConnectionsPicker(LeastLoaded {
-            members: MemberSet::new(context.members())?,
-            load: LoadMetric::InFlight,
-            sample: self.config.sample,
-            weighted: false,
-        })))
+        Ok(Arc::new(LeastConnectionsPicker(LeastLoaded::plain(
+            MemberSet::new(context.members())?,
+            LoadMetric::InFlight,
+            self.config.sample,
+        ))))
     }
 }
 
@@ -82,8 +82,7 @@ impl Strategy for LeastConnections {
 /// As [`LeastConnections`], for backends that differ in size: 10 requests at weight 2 count as 5 at
 /// weight 1. Ties are broken by weight, so an idle fleet shares as the weights say. With fewer requests
 /// in flight than the weights sum to, light members get more than their share, for whoever is idle goes
-/// first. And no member gets more than the sample's part of all picks: of 1000 members and a sample of 32
-/// at most 3.2 %, whatever its weight.
+/// first; in fleets larger than the sample less so, since the sample is drawn by weight.
 #[derive(Clone, Debug, Default)]
 pub struct WeightedLeastConnections {
     config: LeastConnectionsConfig,
@@ -102,12 +101,11 @@ impl WeightedLeastConnections {
 
 impl Strategy for WeightedLeastConnections {
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Picker>, BuildError> {
-        Ok(Arc::new(LeastConnectionsPicker(LeastLoaded {
-            members: MemberSet::new(context.members())?.by_weight(),
-            load: LoadMetric::InFlight,
-            sample: self.config.sample,
-            weighted: true,
-        })))
+        Ok(Arc::new(LeastConnectionsPicker(LeastLoaded::weighted(
+            MemberSet::new(context.members())?,
+            LoadMetric::InFlight,
+            self.config.sample,
+        ))))
     }
 }
 
@@ -171,6 +169,26 @@ mod tests {
         for (count, expected) in counts.iter().zip([400, 0, 100, 500]) {
             assert!(count.abs_diff(expected) <= 3, "{counts:?}");
         }
+    }
+
+    #[test]
+    fn beyond_the_sample_a_heavy_member_still_gets_its_share() {
+        let mut weights = [1; 1_000];
+        weights[321] = 999;
+        let members = members(&weights);
+        let strategy = WeightedLeastConnections::default();
+        let idle = counts(&strategy, &members, 20_000);
+        assert!((9_700..=10_300).contains(&idle[321]), "{}", idle[321]);
+        // And while requests stay.
+        let picker = strategy.build(&BuildContext::new(&members)).unwrap();
+        for k in 0..20_000 {
+            members[picker.pick(&context(k)).unwrap()].load().begin();
+        }
+        let heavy = members[321].load().in_flight();
+        assert!((9_800..=10_200).contains(&heavy), "{heavy}");
+        let most = members.iter().enumerate().filter(|&(index, _)| index != 321);
+        let most = most.map(|(_, member)| member.load().in_flight()).max().unwrap();
+        assert!(most <= 14, "{most} where 10 are its share");
     }
 
     #[test]

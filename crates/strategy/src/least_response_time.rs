@@ -15,8 +15,9 @@ use crate::{
     serde(default, deny_unknown_fields)
 )]
 pub struct LeastResponseTimeConfig {
-    /// How many members a pick looks at, from a random one on. At least 1; 16 by default, because
-    /// each look at a latency costs more than one at a count, and the best of more adds to the herd.
+    /// How many members a pick looks at: a run from a random one on or, where weights differ, as many
+    /// draws by weight. At least 1; 16 by default, because each look at a latency costs more than one at
+    /// a count, and the best of more adds to the herd.
     pub sample: usize,
 }
 
@@ -60,12 +61,11 @@ impl LeastResponseTime {
 
 impl Strategy for LeastResponseTime {
     fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Picker>, BuildError> {
-        Ok(Arc::new(LeastResponseTimePicker(LeastLoaded {
-            members: MemberSet::new(context.members())?.by_weight(),
-            load: LoadMetric::PeakEwma,
-            sample: self.config.sample,
-            weighted: true,
-        })))
+        Ok(Arc::new(LeastResponseTimePicker(LeastLoaded::weighted(
+            MemberSet::new(context.members())?,
+            LoadMetric::PeakEwma,
+            self.config.sample,
+        ))))
     }
 }
 

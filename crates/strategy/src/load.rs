@@ -9,66 +9,9 @@ use evenkeel_stats::{Outcome, PeakEwma, Timestamp};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::{ConfigError, Readiness};
 
-/// How a [`LoadCell`] judges latency.
-///
-/// The defaults are linkerd's, which balances with them in production.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct LoadConfig {
-    /// How fast the latency average forgets: after this time a past peak counts for 1/e. Above zero;
-    /// 10 s by default: long enough to remember a slow backend between two of its turns, short enough
-    /// to try it again within the minute.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub decay: Duration,
-    /// The least latency that a failure is recorded with. Above zero; 5 s by default, more than any
-    /// healthy answer takes, so that failing fast never looks like being fast.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub failure_penalty: Duration,
-    /// The most that a `retry_after` is believed. At least `failure_penalty`; 300 s by default.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub max_retry_after: Duration,
-}
+mod config;
 
-impl Default for LoadConfig {
-    fn default() -> Self {
-        Self {
-            decay: Duration::from_secs(10),
-            failure_penalty: Duration::from_secs(5),
-            max_retry_after: Duration::from_secs(300),
-        }
-    }
-}
-
-impl LoadConfig {
-    /// Whether every field is in its range.
-    ///
-    /// # Errors
-    /// Names the field that is not.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let above_zero = |field, value: Duration| {
-            ConfigError::check(
-                value > Duration::ZERO,
-                "LoadConfig",
-                field,
-                format!("{value:?}"),
-                "above zero",
-            )
-        };
-        above_zero("decay", self.decay)?;
-        above_zero("failure_penalty", self.failure_penalty)?;
-        ConfigError::check(
-            self.max_retry_after >= self.failure_penalty,
-            "LoadConfig",
-            "max_retry_after",
-            format!("{:?}", self.max_retry_after),
-            "at least failure_penalty",
-        )
-    }
-}
+pub use config::LoadConfig;
 
 /// What has happened at a backend since its cell was made. Each number only grows, so a rate is the
 /// difference of two readings.
@@ -82,6 +25,8 @@ pub struct LoadTotals {
     /// The time of all of these requests, in nanoseconds. Over a period, divided by the period, it is
     /// the mean number in flight (Little's law).
     pub busy_nanos: u64,
+    /// The part of `busy_nanos` that the failures took.
+    pub failed_nanos: u64,
 }
 
 /// What one backend carries now: requests in flight, latency, readiness, age. All of it is atomics.
@@ -122,7 +67,10 @@ struct Fields {
     weight: AtomicU64,
     successes: AtomicU64,
     failures: AtomicU64,
-    busy_nanos: AtomicU64,
+    /// The time of the successes, and that of the failures: apart, so that a reader between two
+    /// additions never takes one for the other.
+    served_nanos: AtomicU64,
+    failed_nanos: AtomicU64,
     /// Always there; an option because its constructor may refuse, and the default never is.
     latency: Option<PeakEwma>,
     failure_penalty: f64,
@@ -178,7 +126,8 @@ impl LoadCell {
             weight: AtomicU64::new(NO_WEIGHT),
             successes: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            busy_nanos: AtomicU64::new(0),
+            served_nanos: AtomicU64::new(0),
+            failed_nanos: AtomicU64::new(0),
             latency,
             failure_penalty: nanos_of(config.failure_penalty),
             max_retry_after: nanos_of(config.max_retry_after),
@@ -193,14 +142,16 @@ impl LoadCell {
 
     /// A request that [`begin`](Self::begin) counted has ended, with nothing to learn from it.
     ///
-    /// Without a `begin` before it, it changes nothing.
+    /// Without a `begin` before it, it changes nothing, however many threads do so at once.
     #[inline]
     pub fn release(&self) {
-        let before = self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if before == 0 {
-            // One end too many is a bug of the caller's; 2^32 in flight for ever would be worse.
-            self.0.in_flight.fetch_add(1, Ordering::Relaxed);
-        }
+        // Not a subtraction that is made good afterwards: between the two another thread would see a
+        // count that is not there, and could be misled into making good what was not wrong. At zero
+        // the closure refuses, and nothing changes.
+        let _ = self
+            .0
+            .in_flight
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));
     }
 
     /// A request that [`begin`](Self::begin) counted ended with `outcome` at `now`, after `latency`.
@@ -225,29 +176,30 @@ impl LoadCell {
             Outcome::Success => {
                 self.record_latency(took, now);
                 fields.successes.fetch_add(1, Ordering::Relaxed);
+                // As an integer: the sum of doubles would lose nanoseconds after 2^53 of them.
+                fields.served_nanos.fetch_add(took as u64, Ordering::Relaxed);
             }
             Outcome::Cancelled => {
                 if self.latency_nanos(now).is_none_or(|average| took > average) {
                     self.record_latency(took, now);
                 }
-                return;
             }
             Outcome::Overload { retry_after } => {
                 let asked = retry_after.map_or(0.0, nanos_of).min(fields.max_retry_after);
-                self.punish(took.max(asked), now);
+                self.punish(took, took.max(asked), now);
             }
             // `Outcome` may grow; what is not known to be good is not recorded as good.
-            _ => self.punish(took, now),
+            _ => self.punish(took, took, now),
         }
-        // As an integer: the sum of doubles would lose nanoseconds after 2^53 of them.
-        fields.busy_nanos.fetch_add(took as u64, Ordering::Relaxed);
     }
 
-    fn punish(&self, took: f64, now: Timestamp) {
+    /// Counts a failure that took so long, and records it as `cost` at least.
+    fn punish(&self, took: f64, cost: f64, now: Timestamp) {
         let average = self.latency_nanos(now).unwrap_or(0.0);
-        let cost = took.max(self.0.failure_penalty).max(average);
+        let cost = cost.max(self.0.failure_penalty).max(average);
         self.record_latency(cost, now);
         self.0.failures.fetch_add(1, Ordering::Relaxed);
+        self.0.failed_nanos.fetch_add(took as u64, Ordering::Relaxed);
     }
 
     #[inline]
@@ -280,10 +232,16 @@ impl LoadCell {
     /// What has happened here so far.
     #[must_use]
     pub fn totals(&self) -> LoadTotals {
+        let failed_nanos = self.0.failed_nanos.load(Ordering::Relaxed);
         LoadTotals {
             successes: self.0.successes.load(Ordering::Relaxed),
             failures: self.0.failures.load(Ordering::Relaxed),
-            busy_nanos: self.0.busy_nanos.load(Ordering::Relaxed),
+            busy_nanos: self
+                .0
+                .served_nanos
+                .load(Ordering::Relaxed)
+                .wrapping_add(failed_nanos),
+            failed_nanos,
         }
     }
 
@@ -380,7 +338,8 @@ impl fmt::Debug for LoadCell {
 }
 
 fn nanos_of(duration: Duration) -> f64 {
-    duration.as_nanos() as f64
+    // Not by `as_nanos`: the conversion of 128 bits is a call.
+    duration.as_secs() as f64 * 1e9 + f64::from(duration.subsec_nanos())
 }
 
 #[cfg(test)]

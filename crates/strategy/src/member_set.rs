@@ -216,6 +216,18 @@ impl MemberSet {
             .is_some_and(|slot| standing(slot, context) <= Standing::Degraded)
     }
 
+    /// Whether member `index` bears its part of the load: ready or degraded, and of a weight above 0,
+    /// whether it was tried for this request or not.
+    #[must_use]
+    #[inline]
+    pub fn is_healthy(&self, index: usize, context: &PickContext<'_>) -> bool {
+        self.slots.get(index).is_some_and(|slot| {
+            let readiness = slot.cell.readiness(context.now());
+            let ignored = context.ignores_readiness() && readiness != Readiness::Draining;
+            slot.weight > 0 && (ignored || readiness.is_eligible())
+        })
+    }
+
     /// The first ready member among the candidates that `candidate` gives for the attempts 0, 1, 2...;
     /// failing that a degraded one among them; failing that whoever is best among all.
     ///

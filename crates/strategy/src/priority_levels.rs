@@ -32,7 +32,8 @@ impl Default for PriorityLevelsConfig {
 ///
 /// A level takes min(100 %, over-provisioning x the eligible part of its weight); what it can not take
 /// goes to the next level. If all levels together can not take 100 %, each takes in proportion. A
-/// level whose members all fall sick is left at once, without waiting for a rebuild.
+/// level whose members all fall sick is left at once, without waiting for a rebuild, to the levels that
+/// the rebuild will give its requests to.
 ///
 /// Take it for a stand-by site, or backends that cost more. Priorities are
 /// [`Member::priority`](crate::Member::priority): 0 is the first.
@@ -118,7 +119,7 @@ impl Picker for PriorityLevelsPicker {
 #[cfg(not(evenkeel_loom))]
 mod tests {
     use super::*;
-    use crate::testing::counts;
+    use crate::testing::{context, counts};
     use crate::{Member, Random, Readiness};
 
     /// Ten members at level 0 and ten at level 1, of which the first so many are sick.
@@ -150,6 +151,28 @@ mod tests {
         let measured = level_0_share(8, 6);
         // 28 % and 56 %, of 84 %.
         assert!((measured - 1.0 / 3.0).abs() < 0.02, "{measured}");
+    }
+
+    #[test]
+    fn a_level_that_falls_sick_is_taken_over_as_after_the_next_build() {
+        // Of level 1 only half is well: it can take 70 %, and level 2 has to take the rest.
+        let members: Vec<Member> = (0..12_u32)
+            .map(|index| Member::new(index.to_string()).with_priority(index / 4))
+            .collect();
+        for member in &members[4..6] {
+            member.load().set_readiness(Readiness::Unhealthy);
+        }
+        let strategy = PriorityLevels::new(Random, PriorityLevelsConfig::default()).unwrap();
+        let picker = strategy.build(&BuildContext::new(&members)).unwrap();
+        for member in &members[..4] {
+            member.load().set_readiness(Readiness::Ejected);
+        }
+        let mut counts = [0_u32; 3];
+        for k in 0..20_000 {
+            counts[picker.pick(&context(k)).unwrap() / 4] += 1;
+        }
+        assert_eq!(counts[0], 0);
+        assert!((13_500..=14_500).contains(&counts[1]), "{counts:?}");
     }
 
     #[test]

@@ -17,11 +17,22 @@ use crate::{
     serde(default, deny_unknown_fields)
 )]
 pub struct RingHashConfig {
-    /// Points on the ring for a member of average weight, 1 to 65 536; 100 by default. Shares are off
-    /// by about 1/sqrt of this: 10 % with 100 points, 3 % with 1000.
+    /// Points on the ring for a member of weight [`unit`](Self::unit), 1 to 65 536; 100 by default.
+    /// Shares are off by about 1/sqrt of this: 10 % with 100 points, 3 % with 1000.
     pub virtual_nodes: u32,
+    /// The weight that `virtual_nodes` points stand for, above 0. By default the mean of the members'
+    /// weights.
+    ///
+    /// By the mean, weights of any scale give rings of the same size; but whoever changes the mean
+    /// changes everyone's number of points by a little, so that a change of one weight, or the loss of a
+    /// heavy member, moves up to about twice the keys that must move. With weights all equal the mean
+    /// never changes. With a unit, a member's points depend on its own weight and nothing else, and only
+    /// what must move does: set it to the least weight you use, and mind that a weight of 1000 units is
+    /// 100 000 points.
+    pub unit: Option<u32>,
     /// The most points of all members together, 1024 to 8 388 608 (gRPC's cap); 1 048 576 by default,
-    /// which is 16 MiB. Above it every member gets proportionally fewer, at least one.
+    /// which is 16 MiB. Above it every member gets proportionally fewer, at least one, and a change of one
+    /// weight changes all.
     pub max_ring_size: u32,
 }
 
@@ -29,6 +40,7 @@ impl Default for RingHashConfig {
     fn default() -> Self {
         Self {
             virtual_nodes: 100,
+            unit: None,
             max_ring_size: 1 << 20,
         }
     }
@@ -36,11 +48,10 @@ impl Default for RingHashConfig {
 
 /// A key goes to the member whose point on a ring of hashes comes next.
 ///
-/// With equal weights, when a member goes only its keys move, and each to the next point's member; when
-/// one comes, it takes its share from all others. With unequal weights the number of points follows a
-/// member's weight against the mean, so that a member of another weight moves some of the others' keys
-/// too. A key whose member is not ready goes on along the ring, to the
-/// same one each time.
+/// When a member goes only its keys move, and each to the next point's member; when one comes, it takes
+/// its share from all others. That is for equal weights; with unequal ones see
+/// [`unit`](RingHashConfig::unit). A key whose member is not ready goes on along the ring, to the same
+/// one each time.
 ///
 /// Take it when backends hold what belongs to a key (a cache, a session) and members come and go.
 /// [`Maglev`](crate::Maglev) spreads more evenly and looks up faster, and moves about twice the keys.
@@ -72,6 +83,7 @@ impl RingHash {
             nodes,
             "1 to 65536",
         )?;
+        ConfigError::check(config.unit != Some(0), name, "unit", 0, "above 0")?;
         let size = config.max_ring_size;
         ConfigError::check(
             (1_024..=1 << 23).contains(&size),
@@ -85,13 +97,19 @@ impl RingHash {
 
     /// How many points each member gets.
     fn points(&self, members: &MemberSet) -> Vec<u32> {
-        let wanted = f64::from(self.config.virtual_nodes);
-        let fits = f64::from(self.config.max_ring_size) / members.active_len().max(1) as f64;
-        let average = wanted.min(fits);
+        let weight = |index| f64::from(members.weight(index));
+        let total: f64 = (0..members.len()).map(weight).sum();
+        let unit = match self.config.unit {
+            None => total / members.active_len().max(1) as f64,
+            Some(unit) => f64::from(unit),
+        };
+        let wanted = f64::from(self.config.virtual_nodes) / unit;
+        let fits = f64::from(self.config.max_ring_size) / total;
+        let for_one = wanted.min(fits);
         (0..members.len())
             .map(|index| match members.weight(index) {
                 0 => 0,
-                _ => ((average / members.scale(index)).round() as u32).max(1),
+                _ => ((for_one * weight(index)).round() as u32).max(1),
             })
             .collect()
     }
@@ -268,10 +286,29 @@ mod tests {
     }
 
     #[test]
+    fn with_a_unit_points_hang_on_the_own_weight_alone() {
+        let points = |unit, weights: &[u32]| {
+            let config = RingHashConfig {
+                unit,
+                ..RingHashConfig::default()
+            };
+            let ring = RingHash::new(config).unwrap();
+            ring.points(&MemberSet::new(&members(weights)).unwrap())
+        };
+        assert_eq!(points(Some(4), &[4, 1, 0, 10]), [100, 25, 0, 250]);
+        assert_eq!(points(Some(4), &[4, 1, 40, 1]), [100, 25, 1_000, 25]);
+        // Without one, the scale of the weights changes nothing.
+        assert_eq!(points(None, &[1, 3]), points(None, &[1_000, 3_000]));
+        // Nor does it break the limit.
+        assert!(points(Some(1), &[u32::MAX, 1]).iter().sum::<u32>() <= (1 << 20) + 1);
+    }
+
+    #[test]
     fn a_full_ring_still_holds_everyone() {
         let strategy = RingHash::new(RingHashConfig {
             virtual_nodes: 65_536,
             max_ring_size: 1_024,
+            ..RingHashConfig::default()
         });
         let counts = counts(&strategy.unwrap(), &members(&[1; 100]), 100_000);
         assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
@@ -279,9 +316,14 @@ mod tests {
 
     #[test]
     fn nonsense_in_the_config_is_named() {
-        for (virtual_nodes, max_ring_size, field) in [(0, 1_024, "virtual_nodes"), (1, 1, "max_ring_size")] {
+        for (virtual_nodes, max_ring_size, unit, field) in [
+            (0, 1_024, None, "virtual_nodes"),
+            (1, 1, None, "max_ring_size"),
+            (1, 1_024, Some(0), "unit"),
+        ] {
             let config = RingHashConfig {
                 virtual_nodes,
+                unit,
                 max_ring_size,
             };
             let error = RingHash::new(config).unwrap_err();

@@ -36,8 +36,9 @@ impl ZonePreferenceConfig {
 /// and spill over to the others in proportion to what they have to spare.
 ///
 /// With three zones of which the own one has 20 % of the eligible weight where it should have 33 %,
-/// 60 % of the requests stay and 40 % go where more than 33 % is. A zone that is sick through and
-/// through is left to the others at once, without waiting for a rebuild.
+/// 60 % of the requests stay and 40 % go where more than 33 % is. A zone of which every member falls sick
+/// is divided among the others at once, without waiting for a rebuild, and in the proportion in which the
+/// rebuild will.
 ///
 /// Take it where traffic between zones costs money or time. Not with few backends in a zone: one of
 /// two lost is half of the capacity, and the other carries more until the shares are computed anew.
@@ -203,6 +204,35 @@ mod tests {
         members[1].load().set_readiness(Readiness::Ejected);
         assert!(picker.pick(&context(2)).is_ok());
         assert_eq!(picker.pick(&context(3).strict()), Err(PickError::NoneEligible));
+    }
+
+    #[test]
+    fn a_zone_that_falls_sick_does_not_fall_on_one_other_zone() {
+        let zones = ["a", "a", "b", "b", "b", "b", "c", "c", "c", "d"];
+        let members = members(&zones);
+        let strategy = prefer("a");
+        let stale = strategy.build(&BuildContext::new(&members)).unwrap();
+        for member in &members[..2] {
+            member.load().set_readiness(Readiness::Ejected);
+        }
+        let fresh = strategy.build(&BuildContext::new(&members)).unwrap();
+        let by_zone = |picker: &dyn Picker| {
+            let mut counts = [0_u32; 4];
+            for k in 0..20_000 {
+                let zone = zones[picker.pick(&context(k)).unwrap()];
+                counts[usize::from(zone.as_bytes()[0] - b'a')] += 1;
+            }
+            counts
+        };
+        let (stale, fresh) = (by_zone(&*stale), by_zone(&*fresh));
+        // b has 4 of the 8 that are left where 2 would do for a quarter of the clients, c has 3.
+        assert!((12_800..=13_900).contains(&fresh[1]), "{fresh:?}");
+        for (stale, fresh) in stale.iter().zip(fresh) {
+            assert!(
+                stale.abs_diff(fresh) < 500,
+                "{stale:?}, after the rebuild {fresh:?}"
+            );
+        }
     }
 
     #[test]

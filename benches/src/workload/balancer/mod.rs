@@ -38,7 +38,9 @@ pub(crate) trait Selector {
     fn end_oldest(&mut self) -> Result<Option<usize>, Error>;
 
     /// What goes on beside selections, not timed.
-    fn between(&mut self) {}
+    fn between(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// The backends' weights, as far as it knows them.
     fn weights(&self) -> Vec<f64>;
@@ -77,7 +79,7 @@ pub(super) fn run(task: &Task) -> Result<Report, Error> {
         {
             counts[backend] += 1;
         }
-        selector.between();
+        selector.between()?;
     }
 
     let mut metrics = Metrics::default();
@@ -133,6 +135,18 @@ mod tests {
         expected.set("max_over_min", 1.0);
         expected.set("worst_deviation", 0.0);
         assert_eq!(metrics, expected);
+    }
+
+    #[test]
+    fn dynamic_weights_are_measured_past_their_blackout() {
+        // The shares of backends of speeds 1 to 5 are far from even: it must have followed.
+        let report = run(&Task {
+            contender: "dynamic_weights".to_owned(),
+            params: "selections=60000,backends=10,in_flight=8".parse().unwrap(),
+            server: None,
+        });
+        let metrics = &report.unwrap().samples["dynamic_weights"];
+        assert!(metrics.value("worst_deviation").unwrap() < 5.0);
     }
 
     #[test]

@@ -75,6 +75,11 @@ impl FailedAttempts {
         self.0.push(attempt);
     }
 
+    /// Whether there are some, and none was this backend's.
+    pub(super) fn are_of_others_than(&self, backend: &BackendId) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|attempt| attempt.backend != *backend)
+    }
+
     /// Them, in the order they ended.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &FailedAttempt> {
         self.0.iter()

@@ -155,6 +155,9 @@ impl<B, C: ?Sized> Call<'_, B, C> {
         if outcome.is_success() {
             let took = pick.inner().vitals.now().since(pick.started());
             self.balancer.shared.hedge_delay.record(took);
+            if self.failed.are_of_others_than(pick.id()) {
+                self.balancer.shared.totals.failover();
+            }
         }
         if outcome.is_success() && result.is_ok() && retry == Retry::Never {
             return Round::Good(result, Some(pick));

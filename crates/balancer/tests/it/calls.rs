@@ -270,3 +270,23 @@ async fn an_attempt_that_panics_leaves_nothing_in_flight() {
     assert!(task.await.is_err());
     assert_eq!(in_flight(&balancer), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_second_try_at_the_same_backend_is_no_failover() {
+    let balancer = balancer(1, quick());
+    let count = Cell::new(0);
+    let attempt = |_| {
+        count.set(count.get() + 1);
+        let first = count.get() == 1;
+        async move {
+            if first {
+                Err(error(io::ErrorKind::ConnectionReset))
+            } else {
+                Ok(())
+            }
+        }
+    };
+    balancer.call(&repeatable(), attempt).await.unwrap();
+    let stats = balancer.stats();
+    assert_eq!((stats.retries, stats.failovers), (1, 0));
+}

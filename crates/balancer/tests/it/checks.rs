@@ -59,7 +59,7 @@ async fn who_fails_its_checks_gets_nothing_and_comes_back_with_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_good_check_after_a_bad_one_closes_the_breaker() {
+async fn a_good_check_after_a_bad_one_does_not_wait_for_the_breaker() {
     let config = LoadBalancerConfig {
         circuit_breaker_timeout: Duration::from_secs(60),
         circuit_breaker_max_timeout: Duration::from_secs(60),
@@ -83,6 +83,16 @@ async fn a_good_check_after_a_bad_one_closes_the_breaker() {
             "it would wait for the breaker's time"
         );
     }
+    // One request decides; then it is in use like the other.
+    for _ in 0..200 {
+        let pick = site.balancer.pick(&RequestContext::new()).unwrap();
+        pick.finish(Outcome::Success);
+    }
+    let stats = site.balancer.stats();
+    assert_eq!(
+        stats.backends[0].breaker.state,
+        evenkeel_health::CircuitState::Closed
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,4 +163,79 @@ async fn a_failed_request_brings_the_check_forward() {
         Readiness::Unhealthy,
         "after one failure and two checks"
     );
+}
+
+#[cfg(feature = "http-checks")]
+mod http {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Says 200 to `/ready` while `up` says so, and 404 to all else.
+    async fn serve(listener: TcpListener, up: Arc<AtomicBool>) {
+        while let Ok((stream, _)) = listener.accept().await {
+            let up = up.clone();
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let mut request = String::new();
+                while let Ok(1..) = stream.read_line(&mut request).await {
+                    if !request.ends_with("\r\n\r\n") {
+                        continue;
+                    }
+                    let good = request.starts_with("GET /ready ") && up.load(Ordering::SeqCst);
+                    let status = if good { "200 OK" } else { "404 Not Found" };
+                    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+                    if stream.write_all(answer.as_bytes()).await.is_err() {
+                        return;
+                    }
+                    request.clear();
+                }
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn the_path_of_the_config_is_what_is_asked_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let up = Arc::new(AtomicBool::new(true));
+        tokio::spawn(serve(listener, up.clone()));
+        let site = |path: &str| {
+            let config = LoadBalancerConfig {
+                health_check_interval: Duration::from_millis(200),
+                health_check_timeout: Duration::from_millis(200),
+                health_check_path: path.to_owned(),
+                ..LoadBalancerConfig::default()
+            };
+            LoadBalancer::builder()
+                .config(config)
+                .backends([BackendServer::of(address.clone())])
+                .http_health_checks(
+                    |target: Target| async move { TcpStream::connect(target.to_string()).await },
+                    evenkeel_health::HttpProbeConfig::default(),
+                    |address| address.parse().unwrap(),
+                )
+                .build()
+                .unwrap()
+        };
+        let (right, wrong) = (site("/ready"), site("/wrong"));
+        let becomes = async |balancer: &LoadBalancer<String>, readiness| {
+            while balancer.stats().backends[0].readiness != readiness {
+                tokio::task::yield_now().await;
+            }
+        };
+        let limit = Duration::from_secs(20);
+        let told = becomes(&wrong, Readiness::Unhealthy);
+        tokio::time::timeout(limit, told)
+            .await
+            .expect("404 is no good answer");
+        assert_eq!(right.stats().backends[0].readiness, Readiness::Ready);
+        up.store(false, Ordering::SeqCst);
+        let told = becomes(&right, Readiness::Unhealthy);
+        tokio::time::timeout(limit, told).await.expect("it is down");
+        up.store(true, Ordering::SeqCst);
+        let told = becomes(&right, Readiness::Ready);
+        tokio::time::timeout(limit, told).await.expect("it is up again");
+    }
 }

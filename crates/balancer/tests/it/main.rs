@@ -12,6 +12,7 @@ mod calls;
 mod chaos;
 #[cfg(feature = "checks")]
 mod checks;
+mod classes;
 mod discovery;
 mod draining;
 mod examples;

@@ -222,3 +222,38 @@ impl evenkeel_strategy::Strategy for Counting {
         evenkeel_strategy::RoundRobin.build(context)
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_does_worse_than_the_others_is_put_out_by_the_comparison() {
+    let config = LoadBalancerConfig {
+        circuit_breaker_min_success_rate: 0.0,
+        circuit_breaker_threshold: 1_000,
+        ..round_robin()
+    };
+    for consecutive_failures in [u32::MAX, 1_000] {
+        let mut config = config.clone();
+        config.outlier_detection.as_mut().unwrap().consecutive_failures = consecutive_failures;
+        let balancer = balancer(6, config);
+        // No request has begun before its clock did.
+        advance(Duration::from_secs(1)).await;
+        for request in 0..3_000_u32 {
+            let pick = balancer.pick(&RequestContext::new()).unwrap();
+            // One fails every other request, another takes a second.
+            let failed = *pick == 1 && (request / 6).is_multiple_of(2);
+            let latency = if *pick == 2 { 1_000 } else { 10 };
+            let outcome = if failed {
+                Outcome::Failure
+            } else {
+                Outcome::Success
+            };
+            pick.finish_after(outcome, Duration::from_millis(latency));
+        }
+        sleep(Duration::from_millis(9_050)).await;
+        let stats = balancer.stats();
+        let ejected: Vec<_> = stats.backends.iter().map(|backend| backend.ejections).collect();
+        assert_eq!(ejected, [0, 1, 1, 0, 0, 0]);
+        assert_eq!(shares(&balancer, 6, 600)[1..3], [0, 0]);
+        sleep(Duration::from_secs(31)).await;
+        assert!(shares(&balancer, 6, 600)[1] > 0, "it is back by itself");
+    }
+}

@@ -39,11 +39,20 @@ pub struct CircuitBreakerConfig {
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub forgive_after: Duration,
     /// Opens when the share of successes within `window` is below this. Judged at each failure. 0 to 1,
-    /// where 0 switches the rule off; 0.8 by default. Overloads count as failures here.
+    /// where 0 switches this rule and that of `max_excess_failures` off; 0.8 by default. Overloads count as
+    /// failures for both.
     pub min_success_rate: f64,
     /// With fewer requests than this within the window the rate says nothing. At least 1; 50 by default:
     /// with 5 a healthy backend that fails one request in twenty trips once in twelve hours.
     pub min_samples: u32,
+    /// Opens when so many more requests have failed than may, since the best moment: each failure adds
+    /// `min_success_rate` to the excess and each success takes the rest of 1 from it, down to zero. Unlike
+    /// the rate it does not have to outweigh a good past: with the defaults a backend that begins to fail
+    /// 30 % of its requests is found after 57 of them (the median), 50 % after 22. Up to 65535, where 0
+    /// switches the rule off; 7 by default, which one failure in twenty reaches once in 1.2 billion
+    /// requests, one in ten once in 400 000, three in twenty once in 4 000: if a backend is to be used that
+    /// fails so many, raise it. Needs `min_samples` within the window, as the rate does.
+    pub max_excess_failures: u32,
     /// How far back the rate looks. Above zero; 10 s by default.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub window: Duration,
@@ -53,8 +62,8 @@ pub struct CircuitBreakerConfig {
     /// breaker, and one failure opens it again. At least 1; 1 by default, so that a backend that is
     /// still sick costs one request.
     pub trial_permits: u32,
-    /// A trial that has not ended after this long counts as failed, so that a request that hangs does
-    /// not keep the breaker on trial for ever. Above zero; 30 s by default, more than the time-out of
+    /// A trial of which requests have been out for this long counts as failed, so that one that hangs
+    /// does not keep the breaker on trial for ever. Above zero; 30 s by default, more than the time-out of
     /// most requests.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub trial_timeout: Duration,
@@ -70,6 +79,7 @@ impl Default for CircuitBreakerConfig {
             forgive_after: Duration::from_secs(30),
             min_success_rate: 0.8,
             min_samples: 50,
+            max_excess_failures: 7,
             window: Duration::from_secs(10),
             window_slots: 10,
             trial_permits: 1,
@@ -102,6 +112,9 @@ impl CircuitBreakerConfig {
         check.above_zero("forgive_after", self.forgive_after)?;
         check.share("min_success_rate", self.min_success_rate)?;
         check.at_least_one("min_samples", self.min_samples)?;
+        let excess = self.max_excess_failures;
+        let most = u32::from(u16::MAX);
+        check.that(excess <= most, "max_excess_failures", excess, "at most 65535")?;
         check.that(
             (2..=WindowCounter::MAX_SLOTS).contains(&self.window_slots),
             "window_slots",

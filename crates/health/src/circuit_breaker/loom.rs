@@ -6,6 +6,7 @@ use ::loom::sync::Arc;
 use ::loom::{model, thread};
 
 use super::*;
+use crate::{Detector, Verdict};
 
 fn at(nanos: u64) -> Timestamp {
     Timestamp::from_nanos(nanos)
@@ -88,7 +89,7 @@ fn loom_a_failure_of_an_earlier_closing_never_trips_the_next() {
         other.join().unwrap();
         // It tripped before the reset or not at all; in either case the reset is what holds.
         assert_eq!(breaker.state(), CircuitState::Closed);
-        assert_eq!(breaker.run.load(Ordering::Relaxed) & RUN_MASK, 0);
+        assert_eq!(breaker.evidence.run(), 0);
     });
 }
 
@@ -105,24 +106,83 @@ fn loom_a_success_ends_no_run_that_began_after_it() {
         breaker.reset(at(1));
         breaker.settle(breaker.acquire(at(1)).unwrap(), Outcome::Failure, at(1));
         other.join().unwrap();
-        assert_eq!(breaker.run.load(Ordering::Relaxed) & RUN_MASK, 1);
+        assert_eq!(breaker.evidence.run(), 1);
     });
 }
 
 #[test]
-fn loom_who_is_let_through_sees_when_the_trial_began() {
+fn loom_a_success_among_failures_ends_the_run() {
     model(|| {
-        let breaker = breaker(1, 1);
+        let breaker = breaker(3, 1);
+        let send = |breaker: &CircuitBreaker, outcome| {
+            let token = breaker.acquire(at(0)).unwrap();
+            breaker.settle(token, outcome, at(0));
+        };
+        send(&breaker, Outcome::Failure);
         let other = {
             let breaker = breaker.clone();
-            thread::spawn(move || open_at_zero(&breaker))
+            thread::spawn(move || send(&breaker, Outcome::Success))
         };
-        if breaker.state() == CircuitState::Open {
-            assert!(
-                breaker.acquire(at(9)).is_err(),
-                "the end was published with the state"
-            );
-        }
+        send(&breaker, Outcome::Failure);
         other.join().unwrap();
+        // In no order were there three in a row.
+        send(&breaker, Outcome::Failure);
+        assert_eq!(breaker.state(), CircuitState::Closed);
+    });
+}
+
+#[test]
+fn loom_who_sees_it_open_sees_until_when() {
+    model(|| {
+        let breaker = breaker(1, 1);
+        let reader = {
+            let breaker = breaker.clone();
+            thread::spawn(move || (breaker.state(), breaker.verdict(at(9))))
+        };
+        open_at_zero(&breaker);
+        let (state, verdict) = reader.join().unwrap();
+        if state == CircuitState::Open {
+            assert_eq!(verdict, Verdict::Ejected { until: at(10) });
+        }
+    });
+}
+
+/// Evidence by itself: with a window of few slots.
+fn evidence() -> Arc<Evidence> {
+    let config = CircuitBreakerConfig {
+        window_slots: 2,
+        ..CircuitBreakerConfig::default()
+    };
+    Arc::new(Evidence::new(&config).unwrap())
+}
+
+#[test]
+fn loom_no_failure_is_missing_in_the_excess() {
+    model(|| {
+        let evidence = evidence();
+        let other = {
+            let evidence = evidence.clone();
+            thread::spawn(move || evidence.failure(0, true, at(0)))
+        };
+        evidence.failure(0, true, at(0));
+        other.join().unwrap();
+        let two = evidence.excess();
+        evidence.reset(1);
+        evidence.failure(1, true, at(0));
+        assert_eq!(two, evidence.excess() * 2);
+    });
+}
+
+#[test]
+fn loom_a_failure_of_an_earlier_era_is_not_in_the_next_excess() {
+    model(|| {
+        let evidence = evidence();
+        let late = {
+            let evidence = evidence.clone();
+            thread::spawn(move || evidence.failure(0, true, at(0)))
+        };
+        evidence.reset(1);
+        late.join().unwrap();
+        assert_eq!(evidence.excess(), 0);
     });
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use evenkeel_stats::Timestamp;
+use evenkeel_stats::{Outcome, Timestamp};
 
-use super::CircuitBreakerConfig;
+use super::{CircuitBreakerConfig, Token};
 use crate::random;
 
 /// Where a [`CircuitBreaker`](crate::CircuitBreaker) stands.
@@ -64,8 +64,12 @@ pub enum CircuitReason {
     ConsecutiveFailures,
     /// Too small a share of successes.
     SuccessRate,
+    /// A burst of failures after a good time.
+    ExcessFailures,
     /// The open time is over.
     TimeServed,
+    /// There was news that the backend is back: see [`Detector::readmit`](crate::Detector::readmit).
+    Readmitted,
     /// Every request of the trial succeeded.
     TrialPassed,
     /// A request of the trial failed.
@@ -84,7 +88,9 @@ impl CircuitReason {
             Self::Fresh => "fresh",
             Self::ConsecutiveFailures => "consecutive_failures",
             Self::SuccessRate => "success_rate",
+            Self::ExcessFailures => "excess_failures",
             Self::TimeServed => "time_served",
+            Self::Readmitted => "readmitted",
             Self::TrialPassed => "trial_passed",
             Self::TrialFailed => "trial_failed",
             Self::TrialTimedOut => "trial_timed_out",
@@ -114,6 +120,8 @@ pub(super) struct Machine {
     level: u32,
     /// Permits of the trial that are out.
     taken: u32,
+    /// Since when at least one is.
+    taken_since: Timestamp,
     /// Requests of the trial that succeeded.
     succeeded: u32,
     random: u64,
@@ -130,9 +138,14 @@ impl Machine {
             opened: 0,
             level: 0,
             taken: 0,
+            taken_since: Timestamp::ZERO,
             succeeded: 0,
             random: seed,
         }
+    }
+
+    pub(super) const fn token(&self) -> Token {
+        Token::new(self.state, self.era)
     }
 
     fn enter(&mut self, state: CircuitState, reason: CircuitReason, now: Timestamp) {
@@ -150,10 +163,36 @@ impl Machine {
             CircuitState::Open if now >= self.until => {
                 self.enter(CircuitState::HalfOpen, CircuitReason::TimeServed, now);
             }
-            CircuitState::HalfOpen if now.since(self.since) >= config.trial_timeout => {
+            CircuitState::HalfOpen
+                if self.taken > 0 && now.since(self.taken_since) >= config.trial_timeout =>
+            {
                 self.open(config, CircuitReason::TrialTimedOut, None, now);
             }
             _ => {}
+        }
+    }
+
+    /// Opens because of a request that ended so.
+    pub(super) fn open_for(
+        &mut self,
+        config: &CircuitBreakerConfig,
+        reason: CircuitReason,
+        outcome: Outcome,
+        now: Timestamp,
+    ) {
+        let asked = match outcome {
+            Outcome::Overload { retry_after } => retry_after,
+            _ => None,
+        };
+        self.open(config, reason, asked, now);
+    }
+
+    /// A request of the trial ended so.
+    pub(super) fn judge(&mut self, config: &CircuitBreakerConfig, outcome: Outcome, now: Timestamp) {
+        match outcome {
+            Outcome::Cancelled => {}
+            Outcome::Success => self.pass(config, now),
+            outcome => self.open_for(config, CircuitReason::TrialFailed, outcome, now),
         }
     }
 
@@ -193,7 +232,10 @@ impl Machine {
     }
 
     /// Takes a permit of the trial.
-    pub(super) fn take(&mut self) {
+    pub(super) fn take(&mut self, now: Timestamp) {
+        if self.taken == 0 {
+            self.taken_since = now;
+        }
         self.taken += 1;
     }
 
@@ -207,6 +249,14 @@ impl Machine {
         self.succeeded += 1;
         if self.succeeded >= config.trial_permits {
             self.enter(CircuitState::Closed, CircuitReason::TrialPassed, now);
+        }
+    }
+
+    /// Ends the open time before it is over.
+    pub(super) fn readmit(&mut self, now: Timestamp) {
+        if self.state == CircuitState::Open {
+            self.until = self.until.min(now);
+            self.enter(CircuitState::HalfOpen, CircuitReason::Readmitted, now);
         }
     }
 

@@ -27,12 +27,12 @@ impl<B: Deref<Target = CircuitBreaker>> Permit<B> {
         }
     }
 
-    /// The request ended with `outcome` at `now`.
+    /// The request ended with `outcome` at `now`. Returns whether that opened or closed the breaker, so
+    /// that whoever mirrors its state looks again then and not at each request.
     #[inline]
-    pub fn finish(mut self, outcome: Outcome, now: Timestamp) {
-        if let Some(token) = self.token.take() {
-            self.breaker.settle(token, outcome, now);
-        }
+    pub fn finish(mut self, outcome: Outcome, now: Timestamp) -> bool {
+        let token = self.token.take();
+        token.is_some_and(|token| self.breaker.settle(token, outcome, now))
     }
 }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -69,7 +71,7 @@ fn staying_closed_takes_doublings_back_one_by_one() {
     }
     // The next would be 16 s. It closes, and holds for two and a half of the whiles.
     machine.advance(&config, at(8_000));
-    machine.take();
+    machine.take(at(8_000));
     machine.pass(&config, at(8_000));
     assert_eq!(machine.state, CircuitState::Closed);
     let now = at(8_000 + 75_000);
@@ -95,7 +97,7 @@ fn a_backend_that_asks_for_more_time_gets_it_up_to_the_most() {
 #[test]
 fn each_field_out_of_range_is_refused_by_its_name() {
     type Spoil = fn(&mut CircuitBreakerConfig);
-    let spoilt: [(&str, Spoil); 14] = [
+    let spoilt: [(&str, Spoil); 15] = [
         ("circuit_breaker_threshold", |c| c.circuit_breaker_threshold = 0),
         ("circuit_breaker_timeout", |c| {
             c.circuit_breaker_timeout = Duration::ZERO;
@@ -107,6 +109,7 @@ fn each_field_out_of_range_is_refused_by_its_name() {
         ("min_success_rate", |c| c.min_success_rate = 1.1),
         ("min_success_rate", |c| c.min_success_rate = f64::NAN),
         ("min_samples", |c| c.min_samples = 0),
+        ("max_excess_failures", |c| c.max_excess_failures = 65_536),
         ("window", |c| c.window = Duration::ZERO),
         ("window_slots", |c| c.window_slots = 1),
         ("window_slots", |c| c.window_slots = 1025),

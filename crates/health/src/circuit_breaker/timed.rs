@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use evenkeel_stats::{Clock, Outcome, RealClock};
+use evenkeel_stats::{Clock, Outcome, RealClock, Timestamp};
 
 use super::CircuitBreaker;
 use crate::{CallError, CircuitBreakerConfig, ConfigError};
@@ -56,7 +56,29 @@ impl TimedBreaker {
         &self.breaker
     }
 
+    /// The time it goes by, for [`CircuitBreaker::force_open`] and its like.
+    ///
+    /// It is the clock's coarse one: windows and open times of seconds need no nanoseconds, and it is
+    /// cheaper.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.coarse()
+    }
+
     /// Runs `request` if the breaker lets it through; an `Err` is a failure.
+    ///
+    /// A time-out belongs inside, around the request: around the call it cancels the call, from which
+    /// nothing is learnt, and a backend that hangs would never open the breaker.
+    ///
+    /// ```
+    /// # use std::{io, time::Duration};
+    /// # use evenkeel_health::{CallError, TimedBreaker};
+    /// # async fn ask() -> io::Result<u32> { Ok(1) }
+    /// # async fn example(breaker: &TimedBreaker) -> Result<u32, CallError<io::Error>> {
+    /// let patience = Duration::from_secs(1);
+    /// breaker.call(async { tokio::time::timeout(patience, ask()).await? }).await
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`CallError::Rejected`] if it does not, and then `request` was never polled;
@@ -88,9 +110,9 @@ impl TimedBreaker {
         request: impl Future<Output = Result<T, E>>,
         outcome_of: impl FnOnce(&Result<T, E>) -> Outcome,
     ) -> Result<T, CallError<E>> {
-        let permit = self.breaker.permit(self.clock.now())?;
+        let permit = self.breaker.permit(self.now())?;
         let result = request.await;
-        permit.finish(outcome_of(&result), self.clock.now());
+        permit.finish(outcome_of(&result), self.now());
         result.map_err(CallError::Failed)
     }
 }

@@ -23,14 +23,14 @@ pub struct OutlierConfig {
     pub min_requests: u32,
     /// How many standard deviations below the mean a success rate is out. Above zero; 1.9 by default.
     pub deviations: f64,
-    /// With fewer backends to compare than this, `min_success_rate` is the rule: among so few no
+    /// With fewer backends to compare than this, `min_success_rate` is the only rule: among so few no
     /// backend can be 1.9 deviations off. At least 3; 5 by default.
     pub min_group: usize,
     /// How far below the mean a success rate must be at least. 0 to 1; 0.05 by default: in a group
     /// without any failures, a single one would be an outlier.
     pub min_gap: f64,
-    /// In a small group: out is who is below this while half of the others or more are not. 0 to 1,
-    /// where 0 switches the rule off; 0.8 by default, linkerd's floor.
+    /// Out is who is below this while half of the others or more are not: several that are sick widen the
+    /// deviation and hide behind it. 0 to 1, where 0 switches the rule off; 0.8 by default, linkerd's floor.
     pub min_success_rate: f64,
     /// How many times the median of the others a mean latency is out. 0 to switch the rule off, or above
     /// 1; 5 by default: less is the balancer's business, which sends the slow ones less.
@@ -89,6 +89,15 @@ impl OutlierConfig {
         let (max, base) = (self.max_ejection, self.base_ejection);
         check.at_least("max_ejection", max, base, "at least base_ejection")?;
         check.share("max_ejected", self.max_ejected)
+    }
+
+    /// After how many ejections in a row they get no longer.
+    pub(super) fn most_steps(&self) -> u32 {
+        let steps = self
+            .max_ejection
+            .as_nanos()
+            .div_ceil(self.base_ejection.as_nanos().max(1));
+        u32::try_from(steps).unwrap_or(u32::MAX)
     }
 
     /// How many of `members` may be out at a time.

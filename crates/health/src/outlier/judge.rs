@@ -20,30 +20,35 @@ impl Sample {
         self.successes as f64 / self.requests().max(1) as f64
     }
 
-    /// In nanoseconds; `None` without a success.
-    fn mean_latency(&self) -> Option<f64> {
-        (self.successes > 0).then(|| self.latency as f64 / self.successes as f64)
+    /// In nanoseconds; `None` with fewer than `least` successes, whose mean says nothing.
+    fn mean_latency(&self, least: u32) -> Option<f64> {
+        let enough = self.successes >= u64::from(least).max(1);
+        enough.then(|| self.latency as f64 / self.successes as f64)
     }
 }
 
 /// The indices of the outliers among `samples`, which all have enough requests, the worst first.
 pub(super) fn outliers(config: &OutlierConfig, samples: &[Sample]) -> Vec<(usize, OutlierReason)> {
-    let mut found = if samples.len() < config.min_group {
-        below_floor(config, samples)
-    } else {
-        below_mean(config, samples)
-    };
+    let mut found = below_floor(config, samples);
+    if samples.len() >= config.min_group {
+        add_new(&mut found, below_mean(config, samples));
+    }
     // Who fails least of them is spared first when not all may be put out.
     found.sort_by(|a, b| {
         let rate = |index: usize| samples[index].success_rate();
         rate(a.0).total_cmp(&rate(b.0))
     });
-    for slow in slow(config, samples) {
-        if found.iter().all(|(index, _)| *index != slow.0) {
-            found.push(slow);
+    add_new(&mut found, slow(config, samples));
+    found
+}
+
+/// Adds those that are not found yet.
+fn add_new(found: &mut Vec<(usize, OutlierReason)>, more: Vec<(usize, OutlierReason)>) {
+    for one in more {
+        if found.iter().all(|(index, _)| *index != one.0) {
+            found.push(one);
         }
     }
-    found
 }
 
 /// Below the mean by so many standard deviations, and by `min_gap`.
@@ -75,9 +80,10 @@ fn slow(config: &OutlierConfig, samples: &[Sample]) -> Vec<(usize, OutlierReason
         return Vec::new();
     }
     let least = config.min_latency.as_nanos() as f64;
+    let mean = |sample: &Sample| sample.mean_latency(config.min_requests);
     let slow = |index: usize| {
-        let others = median_of_others(samples, index, Sample::mean_latency)?;
-        let own = samples[index].mean_latency()?;
+        let others = median_of_others(samples, index, mean)?;
+        let own = mean(&samples[index])?;
         Some(own >= least && own > others * config.latency_factor)
     };
     let out = (0..samples.len()).filter(|&index| slow(index) == Some(true));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use evenkeel_stats::{Outcome, Timestamp};
 
@@ -20,6 +20,8 @@ pub(crate) struct Cell {
     latency: AtomicU64,
     run: AtomicU32,
     ejected_until: AtomicU64,
+    /// It was put out, and its return is not told yet. Changed under the group's lock.
+    out: AtomicBool,
     /// The steps of the next ejection; changed under the group's lock.
     times: AtomicU32,
 }
@@ -33,6 +35,7 @@ impl Cell {
             latency: AtomicU64::new(0),
             run: AtomicU32::new(0),
             ejected_until: AtomicU64::new(0),
+            out: AtomicBool::new(false),
             times: AtomicU32::new(0),
         }
     }
@@ -41,7 +44,7 @@ impl Cell {
         &self.name
     }
 
-    fn until(&self) -> Timestamp {
+    pub(super) fn until(&self) -> Timestamp {
         Timestamp::from_nanos(self.ejected_until.load(Ordering::Relaxed))
     }
 
@@ -52,6 +55,21 @@ impl Cell {
     pub(super) fn eject_until(&self, until: Timestamp) {
         self.run.store(0, Ordering::Relaxed);
         self.ejected_until.store(until.as_nanos(), Ordering::Relaxed);
+        self.out.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends an ejection at `now`; whether there was one.
+    pub(super) fn readmit(&self, now: Timestamp) -> bool {
+        let out = self.is_ejected(now);
+        if out {
+            self.ejected_until.store(now.as_nanos(), Ordering::Relaxed);
+        }
+        out
+    }
+
+    /// Whether it was out until lately; once for each time.
+    pub(super) fn has_returned(&self, now: Timestamp) -> bool {
+        !self.is_ejected(now) && self.out.swap(false, Ordering::Relaxed)
     }
 
     /// What was counted since the last time.
@@ -63,9 +81,10 @@ impl Cell {
         }
     }
 
-    /// How often it was put out lately, this time included.
-    pub(super) fn count_ejection(&self) -> u32 {
-        let times = self.times.load(Ordering::Relaxed).saturating_add(1);
+    /// How often it was put out lately, this time included; no more than `most`, so that the times are
+    /// forgotten as soon as they are served.
+    pub(super) fn count_ejection(&self, most: u32) -> u32 {
+        let times = self.times.load(Ordering::Relaxed).saturating_add(1).min(most);
         self.times.store(times, Ordering::Relaxed);
         times
     }
@@ -95,6 +114,21 @@ impl OutlierMember {
     pub fn name(&self) -> &str {
         &self.cell.name
     }
+
+    /// Takes in successes that somebody else has counted, `nanos` being the time of all of them
+    /// together: for an owner that has these numbers anyhow, and hands them in before each sweep in place of
+    /// each success by itself. They end no run of failures, so the rule of
+    /// [`consecutive_failures`](crate::OutlierConfig::consecutive_failures) has to be off (`u32::MAX`).
+    pub fn observe_successes(&self, count: u64, nanos: u64) {
+        self.cell.successes.fetch_add(count, Ordering::Relaxed);
+        self.cell.latency.fetch_add(nanos, Ordering::Relaxed);
+    }
+}
+
+impl Drop for OutlierMember {
+    fn drop(&mut self) {
+        self.group.leave(&self.cell);
+    }
 }
 
 impl Detector for OutlierMember {
@@ -120,7 +154,7 @@ impl Detector for OutlierMember {
             _ => {
                 cell.failures.fetch_add(1, Ordering::Relaxed);
                 let run = cell.run.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-                if run >= self.group.config().consecutive_failures {
+                if run >= self.group.config().consecutive_failures && self.group.may_eject(now) {
                     self.group.eject(cell, OutlierReason::ConsecutiveFailures, now);
                 }
             }
@@ -135,6 +169,10 @@ impl Detector for OutlierMember {
         } else {
             Verdict::Healthy
         }
+    }
+
+    fn readmit(&self, now: Timestamp) {
+        self.group.readmit(&self.cell, now);
     }
 }
 

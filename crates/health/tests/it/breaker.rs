@@ -70,7 +70,9 @@ fn late_failures_from_before_the_opening_do_not_open_it_again() {
     late.next().unwrap().finish(Outcome::Failure, at(1_001));
     assert_eq!(breaker.state(), CircuitState::HalfOpen);
     trial.finish(Outcome::Success, at(1_002));
-    late.for_each(|permit| permit.finish(Outcome::Failure, at(1_003)));
+    for permit in late {
+        permit.finish(Outcome::Failure, at(1_003));
+    }
     assert_eq!(breaker.state(), CircuitState::Closed);
 }
 
@@ -102,6 +104,24 @@ fn a_permit_that_is_dropped_is_there_for_the_next() {
         drop(permit);
     }
     assert_eq!(breaker.state(), CircuitState::HalfOpen);
+}
+
+#[test]
+fn a_trial_that_was_given_up_does_not_time_out_later() {
+    let breaker = breaker(CircuitBreakerConfig {
+        trial_timeout: SECOND,
+        ..three()
+    });
+    for _ in 0..3 {
+        send(&breaker, Outcome::Failure, at(0));
+    }
+    drop(breaker.permit(at(1_000)).unwrap());
+    // Long after, somebody asks again; its own time has just begun.
+    let trial = breaker.permit(at(60_000)).unwrap();
+    assert_eq!(breaker.permit(at(60_900)).unwrap_err(), Rejected::OnTrial);
+    trial.finish(Outcome::Success, at(60_950));
+    assert_eq!(breaker.state(), CircuitState::Closed);
+    assert_eq!(breaker.stats().opened, 1);
 }
 
 #[test]
@@ -194,9 +214,9 @@ fn a_forced_state_holds_against_everything_but_a_hand() {
     };
     assert_eq!(breaker.state(), CircuitState::ForcedClosed);
     breaker.force_open(at(20));
-    stale
-        .into_iter()
-        .for_each(|permit| permit.finish(Outcome::Success, at(21)));
+    for permit in stale {
+        permit.finish(Outcome::Success, at(21));
+    }
     assert_eq!(breaker.permit(at(3_600_000)).unwrap_err(), Rejected::ForcedOpen);
     assert_eq!(
         breaker.verdict(at(3_600_000)),

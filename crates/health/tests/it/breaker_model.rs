@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_health::{CircuitBreaker, CircuitBreakerConfig, CircuitState, Permit, Rejected};
+use evenkeel_health::{CircuitBreaker, CircuitBreakerConfig, CircuitState, Detector, Permit, Rejected};
 use evenkeel_stats::{Outcome, Timestamp};
 use proptest::prelude::*;
 
@@ -14,6 +14,7 @@ enum Step {
     Ask,
     Answer(usize, Outcome),
     GiveUp(usize),
+    Readmit,
     ForceOpen,
     ForceClose,
     Reset,
@@ -38,13 +39,16 @@ fn step() -> impl Strategy<Value = Step> {
         20 => Just(Step::Ask),
         20 => (any::<usize>(), outcome()).prop_map(|(which, outcome)| Step::Answer(which, outcome)),
         2 => any::<usize>().prop_map(Step::GiveUp),
+        1 => Just(Step::Readmit),
         1 => prop_oneof![Just(Step::ForceOpen), Just(Step::ForceClose), Just(Step::Reset)],
     ]
 }
 
 fn config() -> impl Strategy<Value = CircuitBreakerConfig> {
-    (1_u32..5, 1_u32..4, 1_u32..8, 0..3_u8).prop_map(|(threshold, permits, min_samples, rate)| {
-        CircuitBreakerConfig {
+    let numbers = (1_u32..5, 1_u32..4, 1_u32..8, 0..3_u8, 0_u32..5);
+    numbers.prop_map(
+        |(threshold, permits, min_samples, rate, excess)| CircuitBreakerConfig {
+            max_excess_failures: excess,
             circuit_breaker_threshold: threshold,
             circuit_breaker_timeout: Duration::from_millis(300),
             max_timeout: Duration::from_millis(2_000),
@@ -56,8 +60,8 @@ fn config() -> impl Strategy<Value = CircuitBreakerConfig> {
             window_slots: 5,
             trial_permits: permits,
             trial_timeout: Duration::from_millis(900),
-        }
-    })
+        },
+    )
 }
 
 /// Everything that ever happened in the state under way, looked through anew at each question.
@@ -71,6 +75,7 @@ struct Reference {
     turn: u64,
     answers: Vec<(u64, Outcome)>,
     out: u32,
+    out_since: u64,
 }
 
 impl Reference {
@@ -113,7 +118,7 @@ impl Reference {
         if self.state == CircuitState::Open && now >= self.until {
             self.enter(CircuitState::HalfOpen, now);
         }
-        if self.state == CircuitState::HalfOpen && now - self.entered >= 900 {
+        if self.state == CircuitState::HalfOpen && self.out > 0 && now - self.out_since >= 900 {
             self.open(Outcome::Failure, now);
         }
         match self.state {
@@ -125,6 +130,9 @@ impl Reference {
                 Err(Rejected::OnTrial)
             }
             CircuitState::HalfOpen => {
+                if self.out == 0 {
+                    self.out_since = now;
+                }
                 self.out += 1;
                 Ok(self.turn)
             }
@@ -173,7 +181,19 @@ impl Reference {
             .iter()
             .filter(|(at, o)| inside(*at) && *o == Outcome::Success)
             .count();
-        all >= self.config.min_samples as usize && (good as f64) < self.config.min_success_rate * all as f64
+        let low = (good as f64) < self.config.min_success_rate * all as f64;
+        all >= self.config.min_samples as usize && (low || self.excess_is_high())
+    }
+
+    /// Looked through in fifths of a failure, which the rates of these configs are whole numbers of.
+    fn excess_is_high(&self) -> bool {
+        let most = i64::from(self.config.max_excess_failures) * 5;
+        let charge = (self.config.min_success_rate * 5.0).round() as i64;
+        let excess = self.answers.iter().fold(0, |excess, (_, outcome)| match outcome {
+            Outcome::Success => (excess - (5 - charge)).max(0),
+            _ => (excess + charge).min(most),
+        });
+        charge > 0 && most > 0 && excess == most
     }
 }
 
@@ -192,6 +212,7 @@ proptest! {
             turn: 0,
             answers: Vec::new(),
             out: 0,
+            out_since: 0,
         };
         let mut permits: Vec<(Permit<&CircuitBreaker>, u64)> = Vec::new();
         let mut millis = 0;
@@ -205,8 +226,9 @@ proptest! {
                 },
                 Step::Answer(which, outcome) if !permits.is_empty() => {
                     let (permit, turn) = permits.swap_remove(which % permits.len());
-                    permit.finish(outcome, now);
+                    let before = reference.turn;
                     reference.answer(turn, outcome, millis);
+                    prop_assert_eq!(permit.finish(outcome, now), reference.turn != before);
                 }
                 Step::GiveUp(which) if !permits.is_empty() => {
                     let (permit, turn) = permits.swap_remove(which % permits.len());
@@ -214,6 +236,12 @@ proptest! {
                     reference.answer(turn, Outcome::Cancelled, millis);
                 }
                 Step::Answer(..) | Step::GiveUp(_) => {}
+                Step::Readmit => {
+                    breaker.readmit(now);
+                    if reference.state == CircuitState::Open {
+                        reference.enter(CircuitState::HalfOpen, millis);
+                    }
+                }
                 Step::ForceOpen => {
                     breaker.force_open(now);
                     if reference.state != CircuitState::ForcedOpen {

@@ -40,9 +40,14 @@ fn run(
 /// Detection times over 200 seeds, shortest first, of a backend that begins to fail after `healthy`
 /// requests of which 1 % failed.
 fn detections(failing: f64, healthy: u64) -> Vec<Duration> {
+    detections_of(&CircuitBreakerConfig::default(), failing, healthy)
+}
+
+fn detections_of(config: &CircuitBreakerConfig, failing: f64, healthy: u64) -> Vec<Duration> {
     let mut times: Vec<_> = (0..200)
         .map(|seed| {
-            let (breaker, mut random) = (breaker(seed), Random::new(seed));
+            let breaker = CircuitBreaker::with_seed(config.clone(), seed).unwrap();
+            let mut random = Random::new(seed);
             assert_eq!(run(&breaker, &mut random, 0.01, Timestamp::ZERO, healthy), None);
             let from = Timestamp::from_nanos(healthy * BETWEEN);
             let opened = run(&breaker, &mut random, failing, from, 10_000).expect("it is sick");
@@ -61,26 +66,31 @@ fn a_dead_backend_is_found_within_a_tenth_of_a_second_however_well_it_was() {
     }
 }
 
+/// The bar is 0.6 s. At 30 % it holds for the median and no rule can make it hold for all: to tell 30 % from
+/// 5 % without a false alarm in 200 h takes 60 samples in the mean (Lorden's bound).
 #[test]
-fn a_backend_that_fails_half_or_a_third_from_the_start_is_found_in_little_over_half_a_second() {
+fn a_backend_that_begins_to_fail_half_or_a_third_is_found_in_little_over_half_a_second() {
     let limit = Duration::from_millis(600);
-    let half = detections(0.5, 0);
-    assert!(half[199] <= limit, "{:?}", half[199]);
-    // 50 samples at a rate of 0.7 are sometimes at 0.8 by chance, so a few take longer.
-    let third = detections(0.3, 0);
-    assert!(third[100] <= limit && third[180] <= limit, "{third:?}");
+    for healthy in [0, 1_000, 100_000] {
+        let half = detections(0.5, healthy);
+        assert!(half[199] <= limit, "{healthy}: {:?}", half[199]);
+        let third = detections(0.3, healthy);
+        assert!(third[100] <= limit, "{healthy}: {:?}", third[100]);
+        assert!(third[189] <= limit * 5 / 2, "{healthy}: {:?}", third[189]);
+        assert!(third[199] <= limit * 4, "{healthy}: {:?}", third[199]);
+    }
 }
 
-/// The window remembers ten good seconds, which the bad ones have to outweigh.
+/// Where bursts are not looked for, the window has to forget the good time first.
 #[test]
-fn a_backend_that_was_well_before_is_found_within_the_window() {
-    let half = detections(0.5, 1_000);
-    assert!(
-        half[100] <= Duration::from_secs(3) && half[199] <= Duration::from_secs(5),
-        "{half:?}"
-    );
-    let third = detections(0.3, 1_000);
-    assert!(third[199] <= Duration::from_secs(10), "{third:?}");
+fn without_the_rule_for_bursts_it_takes_seconds() {
+    let config = CircuitBreakerConfig {
+        max_excess_failures: 0,
+        ..CircuitBreakerConfig::default()
+    };
+    let third = detections_of(&config, 0.3, 1_000);
+    assert!(third[100] > Duration::from_secs(3), "{:?}", third[100]);
+    assert!(third[199] <= Duration::from_secs(10), "{:?}", third[199]);
 }
 
 #[test]
@@ -89,5 +99,31 @@ fn one_failure_in_twenty_never_opens_it_in_an_hour() {
         let (breaker, mut random) = (breaker(seed), Random::new(seed));
         let opened = run(&breaker, &mut random, 0.05, Timestamp::ZERO, 360_000);
         assert_eq!(opened, None, "seed {seed}");
+    }
+}
+
+/// 86 million requests: `cargo test -p evenkeel-health --test it a_day -- --ignored`.
+#[test]
+#[ignore = "takes a minute"]
+fn one_failure_in_twenty_does_not_open_it_in_a_day() {
+    for seed in 1_000..1_010 {
+        let (breaker, mut random) = (breaker(seed), Random::new(seed));
+        let opened = run(&breaker, &mut random, 0.05, Timestamp::ZERO, 8_640_000);
+        assert_eq!(opened, None, "seed {seed}");
+    }
+}
+
+/// `cargo test -p evenkeel-health --test it table -- --ignored --nocapture` prints what the README says.
+#[test]
+#[ignore = "a measurement"]
+fn the_table_of_the_readme() {
+    for (what, failing) in [("all", 1.0), ("half", 0.5), ("30 %", 0.3)] {
+        for healthy in [0, 1_000] {
+            let times = detections(failing, healthy);
+            println!(
+                "{what} fail after {healthy}: median {:?}, 95 % {:?}, slowest {:?}",
+                times[100], times[190], times[199]
+            );
+        }
     }
 }

@@ -91,7 +91,7 @@ fn a_recovered_backend_is_back_within_two_intervals() {
         checks.record(true, now, now, 0);
     }
     // The slow interval once, then the fast one until it is settled.
-    assert_eq!(now, at(2_100));
+    assert_eq!(now, at(1_600));
 }
 
 #[test]
@@ -106,6 +106,30 @@ fn checks_that_began_together_spread_out_but_never_beyond_the_interval() {
     next.sort_unstable();
     assert!(next[0] < at(910) && next[0] >= at(900), "{:?}", next[0]);
     assert!(next[199] > at(990) && next[199] <= at(1_000), "{:?}", next[199]);
+}
+
+#[test]
+fn intervals_without_end_overflow_nothing() {
+    for jitter in [0.0, 0.1, 1.0] {
+        for word in [0, 1 << 11, u64::MAX] {
+            let mut checks = schedule(CheckConfig {
+                health_check_interval: Duration::MAX,
+                down_interval: Duration::MAX,
+                jitter,
+                ..CheckConfig::default()
+            });
+            checks.record(false, at(0), at(0), word);
+            assert!(checks.next_at() >= at(0));
+        }
+    }
+}
+
+#[test]
+fn news_brings_the_next_check_forward_also_of_an_unhealthy_one() {
+    let mut checks = schedule(CheckConfig::default());
+    checks.record(false, at(0), at(0), 0);
+    checks.bring_forward(at(0), at(40));
+    assert_eq!(checks.next_at(), at(100));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! A limit that finds the backend's own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_health::{ConcurrencyLimit, ConcurrencyLimitConfig};
+use evenkeel_health::{ConcurrencyLimit, ConcurrencyLimitConfig, ConcurrencySlot};
 use evenkeel_stats::{Outcome, Timestamp};
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -11,15 +12,20 @@ fn limit(config: ConcurrencyLimitConfig) -> ConcurrencyLimit {
     ConcurrencyLimit::new(config).unwrap()
 }
 
+/// Takes all the places there are.
+fn fill(limit: &ConcurrencyLimit) -> Vec<ConcurrencySlot<&ConcurrencyLimit>> {
+    std::iter::from_fn(|| limit.begin()).collect()
+}
+
 /// Fills the limit and lets all of it answer every 20 ms, for `rounds` rounds; latency follows from how
 /// many there are.
 fn saturate(limit: &ConcurrencyLimit, rounds: u32, latency: impl Fn(u64) -> Duration) {
     for round in 0..rounds {
-        while limit.try_begin() {}
+        let slots = fill(limit);
         let now = Timestamp::ZERO.saturating_add(MILLI * 20 * round);
-        let took = latency(limit.in_flight());
-        for _ in 0..limit.in_flight() {
-            limit.finish(Outcome::Success, took, now);
+        let took = latency(slots.len() as u64);
+        for slot in slots {
+            slot.finish(Outcome::Success, took, now);
         }
     }
 }
@@ -45,13 +51,9 @@ fn a_backend_that_becomes_four_times_slower_is_relieved() {
     saturate(&limit, 1_500, |_| MILLI * 10);
     let start = Timestamp::ZERO.saturating_add(MILLI * 20 * 1_500);
     for round in 0..100 {
-        while limit.try_begin() {}
-        for _ in 0..limit.in_flight() {
-            limit.finish(
-                Outcome::Success,
-                MILLI * 40,
-                start.saturating_add(MILLI * 50 * round),
-            );
+        for slot in fill(&limit) {
+            let now = start.saturating_add(MILLI * 50 * round);
+            slot.finish(Outcome::Success, MILLI * 40, now);
         }
     }
     assert!(limit.limit() < 60, "{}", limit.limit());
@@ -61,8 +63,8 @@ fn a_backend_that_becomes_four_times_slower_is_relieved() {
 fn a_limit_that_is_not_used_does_not_grow() {
     let limit = limit(ConcurrencyLimitConfig::default());
     for i in 0..1_000 {
-        assert!(limit.try_begin());
-        limit.finish(Outcome::Success, MILLI, Timestamp::from_nanos(i * 10_000_000));
+        let slot = limit.begin().unwrap();
+        slot.finish(Outcome::Success, MILLI, Timestamp::from_nanos(i * 10_000_000));
     }
     assert_eq!(limit.limit(), 20);
 }
@@ -74,35 +76,61 @@ fn overloads_pull_it_down_at_once_to_the_least_and_cancellations_do_not() {
         ..ConcurrencyLimitConfig::default()
     });
     let end = |outcome, millis| {
-        assert!(limit.try_begin());
-        limit.finish(outcome, MILLI, Timestamp::ZERO.saturating_add(MILLI * millis));
+        let now = Timestamp::ZERO.saturating_add(MILLI * millis);
+        limit.begin().unwrap().finish(outcome, MILLI, now);
     };
     end(Outcome::Cancelled, 0);
     assert_eq!(limit.limit(), 100);
     // A burst is one overload.
     (0..50).for_each(|_| end(Outcome::Overload { retry_after: None }, 1));
     assert_eq!(limit.limit(), 90);
-    (0..100).for_each(|i| end(Outcome::Failure, 100 + i * 100));
+    // Also one that comes after a quiet time.
+    (0..50).for_each(|_| end(Outcome::Overload { retry_after: None }, 5_000));
+    assert_eq!(limit.limit(), 81);
+    (0..100).for_each(|i| end(Outcome::Failure, 5_100 + i * 100));
     assert_eq!(limit.limit(), 20);
 }
 
 #[test]
-fn it_never_lets_more_through_and_one_end_too_many_changes_nothing() {
+fn it_never_lets_more_through_and_a_request_that_is_given_up_leaves_its_place() {
+    let limit = Arc::new(limit(ConcurrencyLimitConfig::default()));
+    for _ in 0..3 {
+        let mut slots = fill(&limit);
+        assert_eq!((slots.len(), limit.in_flight()), (20, 20));
+        slots.pop();
+        let owned = limit.begin_owned().unwrap();
+        assert!(limit.begin().is_none());
+        drop(owned);
+    }
+    assert_eq!(limit.in_flight(), 0);
+}
+
+#[test]
+fn a_latency_that_lasts_as_long_as_the_long_window_becomes_usual() {
     let limit = limit(ConcurrencyLimitConfig::default());
-    limit.release();
-    assert_eq!((0..100).filter(|_| limit.try_begin()).count(), 20);
-    limit.release();
-    assert!(limit.try_begin() && !limit.try_begin());
+    let minutes = |from: u32, count: u32, latency: Duration| {
+        for round in from * 600..(from + count) * 600 {
+            let now = Timestamp::ZERO.saturating_add(MILLI * 100 * round);
+            for slot in fill(&limit) {
+                slot.finish(Outcome::Success, latency, now);
+            }
+        }
+        limit.limit()
+    };
+    assert_eq!(minutes(0, 10, MILLI * 10), 200);
+    assert!(minutes(10, 4, MILLI * 40) < 30, "it holds for minutes");
+    assert_eq!(minutes(14, 8, MILLI * 40), 200, "and not for ever");
 }
 
 #[test]
 fn answers_in_no_time_and_absurdly_late_ones_keep_it_within_its_bounds() {
     let limit = limit(ConcurrencyLimitConfig::default());
+    let mut slots = Vec::new();
     for i in 0..100 {
-        while limit.try_begin() {}
+        slots.append(&mut fill(&limit));
         let latency = if i % 2 == 0 { Duration::ZERO } else { Duration::MAX };
         let now = Timestamp::ZERO.saturating_add(MILLI * 10 * i);
-        limit.finish(Outcome::Success, latency, now);
+        slots.pop().unwrap().finish(Outcome::Success, latency, now);
         assert!((20..=200).contains(&limit.limit()), "{}", limit.limit());
     }
 }

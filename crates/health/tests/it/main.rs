@@ -3,9 +3,11 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a test fails by panicking"
 )]
 
+mod allocation;
 mod backoff;
 mod breaker;
 mod breaker_model;
@@ -16,7 +18,15 @@ mod checker;
 mod concurrency_limit;
 #[cfg(feature = "serde")]
 mod configs;
+mod events;
 mod outlier;
+#[cfg(all(feature = "http", feature = "grpc"))]
+mod probes;
 mod random;
+mod readiness;
+#[cfg(feature = "checker")]
+mod recovery;
 mod retry_budget;
 mod throttle;
+#[cfg(feature = "tower")]
+mod tower;

@@ -6,6 +6,8 @@ use evenkeel_health::{Detector, Observation, OutlierConfig, OutlierDetector, Out
 use evenkeel_stats::{Outcome, Timestamp};
 use proptest::prelude::*;
 
+use crate::events::Events;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn at(seconds: u64) -> Timestamp {
@@ -133,14 +135,20 @@ fn ejections_grow_with_each_and_shrink_with_each_good_sweep() {
     assert_eq!(fail(&mut now), SECOND * 30);
     assert_eq!(fail(&mut now), SECOND * 60);
     assert_eq!(fail(&mut now), SECOND * 90);
-    for _ in 0..2 {
+    // The first finds it back, the others find it in.
+    for _ in 0..3 {
         group.sweep(now);
     }
     assert_eq!(fail(&mut now), SECOND * 60);
-    for _ in 0..20 {
+    for _ in 0..60 {
         fail(&mut now);
     }
     assert_eq!(fail(&mut now), SECOND * 300);
+    // No more steps are saved up than there are.
+    for _ in 0..11 {
+        group.sweep(now);
+    }
+    assert_eq!(fail(&mut now), SECOND * 30);
 }
 
 #[test]
@@ -164,6 +172,107 @@ fn who_leaves_is_not_counted_among_those_who_may_stay() {
         observe(&members[0], Outcome::Failure, Duration::ZERO, at(1));
     }
     assert_eq!(group.members(at(1)), (1, 0), "the last one stays");
+}
+
+#[test]
+fn ejections_by_a_sweep_grow_too() {
+    let (group, members) = group(4, OutlierConfig::default());
+    let mut times = Vec::new();
+    for sweep in 0..200 {
+        let now = at(1 + sweep * 10);
+        for (i, member) in members.iter().enumerate() {
+            traffic(member, if i == 0 { 400 } else { 0 }, now);
+        }
+        times.extend(group.sweep(now).iter().map(|e| e.until.since(now).as_secs()));
+    }
+    assert_eq!(times[..4], [30, 60, 90, 120]);
+    assert_eq!(times[9..], vec![300; times.len() - 9]);
+}
+
+#[test]
+fn the_last_one_left_is_let_back_in() {
+    let (group, mut members) = group(10, OutlierConfig::default());
+    for (i, member) in members.iter().take(6).enumerate() {
+        for _ in 0..5 {
+            observe(member, Outcome::Failure, Duration::ZERO, at(1 + i as u64));
+        }
+    }
+    assert_eq!(group.members(at(7)), (10, 5));
+    for most in [4, 4, 3, 3, 2] {
+        members.pop();
+        assert_eq!(group.members(at(7)), (members.len(), most));
+    }
+    // Who returns soonest anyhow is the first.
+    assert!(members[0].verdict(at(7)).is_eligible());
+    assert!(!members[4].verdict(at(7)).is_eligible());
+    members.drain(..4);
+    assert_eq!(group.members(at(7)), (1, 0));
+    assert!(members[0].verdict(at(7)).is_eligible());
+}
+
+#[test]
+fn a_total_outage_is_told_once_and_a_subscriber_may_ask_the_group() {
+    let (detector, members) = group(2, OutlierConfig::default());
+    let detector = std::sync::Arc::new(detector);
+    let asked = detector.clone();
+    let (events, stays) = Events::with("outlier stays", move || {
+        let _ = asked.members(at(1));
+    });
+    tracing::subscriber::with_default(events, || {
+        for _ in 0..1_000 {
+            for member in &members {
+                observe(member, Outcome::Failure, Duration::ZERO, at(1));
+            }
+        }
+    });
+    assert_eq!(stays.load(std::sync::atomic::Ordering::SeqCst), 1);
+    assert_eq!(detector.members(at(1)), (2, 1));
+    // The other one has its turn as soon as the first is back.
+    for _ in 0..5 {
+        observe(&members[1], Outcome::Failure, Duration::ZERO, at(32));
+    }
+    assert!(members[0].verdict(at(32)).is_eligible() && !members[1].verdict(at(32)).is_eligible());
+}
+
+#[test]
+fn a_return_is_told_once() {
+    let (events, returned) = Events::counting("outlier returned");
+    tracing::subscriber::with_default(events, || {
+        let (group, members) = group(2, OutlierConfig::default());
+        for _ in 0..5 {
+            observe(&members[0], Outcome::Failure, Duration::ZERO, at(1));
+        }
+        for seconds in [10, 20, 30, 40, 50] {
+            group.sweep(at(seconds));
+        }
+    });
+    assert_eq!(returned.load(std::sync::atomic::Ordering::SeqCst), 1);
+}
+
+#[test]
+fn several_that_fail_half_do_not_hide_behind_each_other() {
+    for (sick, size) in [(2, 4), (2, 5), (2, 7), (3, 10), (5, 20)] {
+        let failures: Vec<_> = (0..size).map(|i| if i < sick { 500 } else { 0 }).collect();
+        assert_eq!(out_of(&failures).len(), sick, "{sick} of {size}");
+    }
+}
+
+#[test]
+fn the_latency_of_a_single_answer_is_no_mean() {
+    let config = OutlierConfig {
+        min_success_rate: 0.0,
+        ..OutlierConfig::default()
+    };
+    let (group, members) = group(4, config);
+    for member in &members[1..] {
+        traffic(member, 0, at(1));
+    }
+    observe(&members[0], Outcome::Success, Duration::from_millis(900), at(1));
+    for _ in 0..99 {
+        let overload = Outcome::Overload { retry_after: None };
+        observe(&members[0], overload, Duration::ZERO, at(1));
+    }
+    assert!(group.sweep(at(1)).is_empty());
 }
 
 #[test]

@@ -50,6 +50,20 @@ fn a_backend_at_its_limit_is_sent_about_twice_that_and_found_well_again() {
 }
 
 #[test]
+fn requests_under_way_and_those_given_up_are_not_taken_for_refused() {
+    let throttle = Throttle::new(ThrottleConfig::default()).unwrap();
+    let mut random = Random::new(3);
+    // A backend that takes 600 ms for each and accepts all, a request each ms; one in three is dropped.
+    for i in 0..20_000 {
+        assert!(throttle.admit(at(i), random.word()), "{i}");
+        if i >= 600 && i % 3 != 0 {
+            throttle.record(Outcome::Success, at(i));
+        }
+    }
+    assert_eq!(throttle.rejection_probability(at(20_000)), 0.0);
+}
+
+#[test]
 fn failures_and_cancellations_are_not_taken_for_overload() {
     let throttle = Throttle::new(ThrottleConfig::default()).unwrap();
     for outcome in [Outcome::Failure, Outcome::Cancelled, Outcome::Success] {

@@ -90,6 +90,46 @@ fn one_that_fails_fast_gets_next_to_nothing() {
 }
 
 #[test]
+fn failing_at_once_does_not_look_like_having_time_to_spare() {
+    // Of 10 requests so many fail at once at member 0; the members are alike otherwise.
+    for (failures, part) in [(1_u64, 0.9 / 1.1), (5, 0.5 / 1.5), (9, 0.1 / 1.9)] {
+        let mut fleet = Fleet::new(&[1, 1, 1]);
+        for _ in 0..12 {
+            for k in 0..10 {
+                let at_once = (Outcome::Failure, Duration::from_micros(1));
+                let (outcome, took) = if k < failures {
+                    at_once
+                } else {
+                    success(10).unwrap()
+                };
+                fleet.members[0].load().record(outcome, took, fleet.now);
+            }
+            fleet.run(1, |index| if index == 0 { None } else { success(10) });
+        }
+        let shares = fleet.shares();
+        let of_others = 100.0 / (2.0 + part);
+        let expected = [part * of_others, of_others, of_others];
+        assert!(close(&shares, &expected), "{failures} of 10 fail: {shares:?}");
+    }
+}
+
+#[test]
+fn a_slow_failure_counts_for_the_time_it_took() {
+    let mut fleet = Fleet::new(&[1, 1]);
+    for _ in 0..12 {
+        let cell = fleet.members[0].load();
+        cell.record(Outcome::Success, Duration::from_millis(10), fleet.now);
+        cell.record(Outcome::Failure, Duration::from_millis(90), fleet.now);
+        fleet.run(1, |index| if index == 0 { None } else { success(10) });
+    }
+    // A success in 100 ms where the other has ten, and half again for the errors.
+    let part = 0.1 / 1.5;
+    let expected = [100.0 * part / (1.0 + part), 100.0 / (1.0 + part)];
+    let shares = fleet.shares();
+    assert!(close(&shares, &expected), "{shares:?}");
+}
+
+#[test]
 fn a_newcomer_gets_the_mean() {
     let mut fleet = Fleet::new(&[1, 1]);
     fleet.run(12, |index| success([10, 30][index]));

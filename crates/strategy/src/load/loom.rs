@@ -44,6 +44,38 @@ fn loom_an_end_too_many_hurts_nobody_else_for_long() {
 }
 
 #[test]
+fn loom_two_ends_too_many_at_once_leave_no_count_behind() {
+    model(|| {
+        let cell = Arc::new(LoadCell::new());
+        let others = [0, 1].map(|_| {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || cell.release())
+        });
+        // Nobody ever sees more in flight than has begun.
+        assert_eq!(cell.in_flight(), 0);
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(cell.in_flight(), 0);
+    });
+}
+
+#[test]
+fn loom_an_end_too_many_beside_a_whole_request_leaves_no_request_behind() {
+    model(|| {
+        let cell = Arc::new(LoadCell::new());
+        let other = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || cell.release())
+        };
+        cell.begin();
+        cell.release();
+        other.join().unwrap();
+        assert_eq!(cell.in_flight(), 0);
+    });
+}
+
+#[test]
 fn loom_a_probe_and_an_ejection_at_once_both_stay() {
     model(|| {
         let cell = Arc::new(LoadCell::new());

@@ -58,6 +58,40 @@ fn an_end_without_a_begin_does_not_wrap_around() {
 }
 
 #[test]
+fn ends_without_a_begin_on_many_threads_leave_nothing_in_flight() {
+    let cell = LoadCell::new();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..5_000 {
+                    cell.begin();
+                    cell.release();
+                    cell.release();
+                    assert!(cell.in_flight() <= 4);
+                }
+            });
+        }
+    });
+    assert_eq!(cell.in_flight(), 0);
+}
+
+#[test]
+fn the_time_of_failures_is_told_apart_from_that_of_successes() {
+    let cell = LoadCell::new();
+    cell.record(Outcome::Success, Duration::from_nanos(700), at(0));
+    cell.record(Outcome::Failure, Duration::from_nanos(20), at(0));
+    let retry_after = Some(Duration::from_secs(9));
+    cell.record(Outcome::Overload { retry_after }, Duration::from_nanos(4), at(0));
+    let totals = cell.totals();
+    assert_eq!((totals.busy_nanos, totals.failed_nanos), (724, 24));
+}
+
+#[test]
+fn a_cell_fits_the_pair_of_cache_lines_that_it_has_for_itself() {
+    assert!(size_of::<Fields>() <= 128);
+}
+
+#[test]
 fn an_ejection_ends_by_itself_and_gives_back_what_was_before() {
     let cell = LoadCell::new();
     cell.set_readiness(Readiness::Degraded);

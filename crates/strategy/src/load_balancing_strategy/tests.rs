@@ -22,7 +22,10 @@ fn an_unknown_name_lists_the_known_ones() {
 
 #[test]
 fn a_parameter_out_of_range_is_named_when_it_is_built() {
-    let strategy = LoadBalancingStrategy::Maglev(MaglevConfig { table_size: 10 });
+    let strategy = LoadBalancingStrategy::Maglev(MaglevConfig {
+        table_size: 10,
+        ..MaglevConfig::default()
+    });
     assert!(strategy.build().unwrap_err().to_string().contains("table_size"));
 }
 
