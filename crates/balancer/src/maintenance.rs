@@ -9,6 +9,7 @@ use evenkeel_stats::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::control::Control;
+use crate::explore::EXPLORE_TICK;
 use crate::shared::Shared;
 
 /// Between two rebuilds that were asked for: a storm of trips costs one in this time.
@@ -34,13 +35,14 @@ struct Due {
     outliers: Option<Instant>,
     rebuild: Option<Instant>,
     hedge: Option<Instant>,
+    explore: Option<Instant>,
     /// When an ejection ends.
     back: Option<Instant>,
 }
 
 impl Due {
     fn next(&self) -> Instant {
-        [self.outliers, self.rebuild, self.hedge, self.back]
+        [self.outliers, self.rebuild, self.hedge, self.explore, self.back]
             .into_iter()
             .flatten()
             .fold(self.window, Instant::min)
@@ -70,6 +72,7 @@ impl<B> Maintenance<B> {
                 outliers: shared.outliers.as_ref().map(|_| now + config.outlier_interval),
                 rebuild: shared.strategy.rebuild_every().map(|every| now + every),
                 hedge: config.hedging.as_ref().map(|_| now + HEDGE_TICK),
+                explore: Some(now + EXPLORE_TICK),
                 back: None,
             },
         }
@@ -117,12 +120,17 @@ impl<B> Shared<B> {
             }
         }
         let mut back: Option<Timestamp> = None;
+        let mut moved = false;
         for backend in snapshot.backends.iter() {
-            rebuild |= backend.vitals.advance(now);
+            moved |= backend.vitals.advance(now);
             let returns = backend.vitals.standing(|standing| standing.returns_at(now));
             back = back.into_iter().chain(returns).min();
         }
         due.back = back.map(|back| at + back.since(now));
+        rebuild |= moved;
+        if tick(&mut due.explore, at, EXPLORE_TICK) || moved {
+            self.explore.look(&snapshot.backends, now);
+        }
         if let Some(every) = self.strategy.rebuild_every() {
             rebuild |= tick(&mut due.rebuild, at, every);
         }

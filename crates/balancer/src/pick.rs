@@ -24,6 +24,8 @@ pub struct Pick<B> {
     backend: Arc<Backend<B>>,
     started: Timestamp,
     trial: Option<Trial>,
+    /// What is known of the backend is stale: its answer takes the place of the average.
+    relearn: bool,
     open: bool,
 }
 
@@ -35,9 +37,16 @@ impl<B> Pick<B> {
         Self {
             backend,
             started,
+            relearn: trial.is_some(),
             trial,
             open: true,
         }
+    }
+
+    /// It asks a backend that was not asked for long.
+    pub(crate) const fn exploring(mut self) -> Self {
+        self.relearn = true;
+        self
     }
 
     /// The backend that a session is kept at, if it takes the request.
@@ -148,6 +157,7 @@ impl<B> Pick<B> {
         let ended = Ended {
             outcome,
             failure,
+            relearn: self.relearn,
             started: self.started,
             now,
         };

@@ -43,6 +43,8 @@ pub(crate) enum Admission {
 pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
     pub(crate) failure: Option<Failure>,
+    /// Whether a success says more than all that was known before.
+    pub(crate) relearn: bool,
     pub(crate) started: Timestamp,
     pub(crate) now: Timestamp,
 }
@@ -152,10 +154,20 @@ impl Vitals {
         }
     }
 
+    /// How many requests have ended, in whatever way.
+    pub(crate) fn ended(&self) -> u64 {
+        let totals = self.cell().totals();
+        let counts = self.tally.counts();
+        totals.successes + totals.failures + counts.cancelled + counts.overtaken
+    }
+
     /// A request that [`LoadCell::begin`] counted has ended.
     #[inline]
     pub(crate) fn settle(&self, ended: &Ended, trial: Option<Trial>) {
         let latency = ended.now.since(ended.started);
+        if ended.relearn && ended.outcome.is_success() {
+            self.cell().forget_latency();
+        }
         self.cell().finish(ended.outcome, latency, ended.now);
         self.judge(ended, trial);
         self.tell(ended.outcome, latency);

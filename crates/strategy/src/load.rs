@@ -209,6 +209,14 @@ impl LoadCell {
         }
     }
 
+    /// Forgets the latency average: what comes next is the first that is known. For whoever has seen
+    /// that the backend is not what it was.
+    pub fn forget_latency(&self) {
+        if let Some(average) = &self.0.latency {
+            average.reset();
+        }
+    }
+
     /// Requests that have begun and not ended.
     #[must_use]
     #[inline]

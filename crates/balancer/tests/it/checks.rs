@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use evenkeel_balancer::{
-    BackendServer, LoadBalancer, LoadBalancerConfig, Outcome, Readiness, RequestContext, Target,
+    BackendServer, LoadBalancer, LoadBalancerConfig, Outcome, Readiness, Repeat, RequestContext, Target,
 };
 use evenkeel_stats::TokioClock;
 use tokio::time::{Instant, sleep};
@@ -84,8 +84,9 @@ async fn a_good_check_after_a_bad_one_does_not_wait_for_the_breaker() {
         );
     }
     // One request decides; then it is in use like the other.
+    let request = RequestContext::new().with_repeat(Repeat::Always);
     for _ in 0..200 {
-        let pick = site.balancer.pick(&RequestContext::new()).unwrap();
+        let pick = site.balancer.pick(&request).unwrap();
         pick.finish(Outcome::Success);
     }
     let stats = site.balancer.stats();

@@ -16,6 +16,7 @@ mod classes;
 mod discovery;
 mod draining;
 mod examples;
+mod exploring;
 mod hedging;
 mod membership;
 mod model;
