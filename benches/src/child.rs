@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
 use crate::scenario::Params;
-use crate::server::ServerKind;
+use crate::server::{LOOPBACK, ServerKind};
 use crate::{Error, Report};
 
 /// A server has this long to say where it listens, and this long to end.
@@ -43,6 +43,25 @@ impl Server {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Hands it a line on its standard input.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub async fn tell(&mut self, line: &str) -> Result<(), Error> {
+        let stdin = self.stdin.as_mut();
+        let stdin = stdin.ok_or_else(|| Error::Child("the server is gone".to_owned()))?;
+        let told = stdin.write_all(format!("{line}\n").as_bytes()).await;
+        told.map_err(Error::io("cannot talk to the server"))
+    }
+
+    /// Kills it, and waits until it is dead.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub async fn kill(mut self) -> Result<(), Error> {
+        self.child.kill().await.map_err(Error::io("cannot kill a server"))
     }
 
     /// Lets it end by itself, and waits until it has.
@@ -108,7 +127,15 @@ impl Children {
     /// # Errors
     /// When it does not start, or does not say where it listens.
     pub async fn serve(&self, kind: ServerKind) -> Result<Server, Error> {
-        let (mut child, stdin) = self.start(&["serve", kind.name()])?;
+        self.serve_at(kind, LOOPBACK).await
+    }
+
+    /// Starts a server at this address and waits until it listens.
+    ///
+    /// # Errors
+    /// When it does not start, or does not say where it listens.
+    pub async fn serve_at(&self, kind: ServerKind, at: SocketAddr) -> Result<Server, Error> {
+        let (mut child, stdin) = self.start(&["serve", kind.name(), "--listen", &at.to_string()])?;
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
             let mut stdout = BufReader::new(stdout.take(MOST_OUTPUT));

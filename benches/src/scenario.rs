@@ -12,7 +12,7 @@ use crate::protocol::{Contender, Followed, Metric, Planned, Role, Scaling};
 use crate::server::ServerKind;
 
 /// The files, built into the program so that it runs from any folder.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("io.toml", include_str!("../scenarios/io.toml")),
     ("io-10k.toml", include_str!("../scenarios/io-10k.toml")),
     ("io-pair.toml", include_str!("../scenarios/io-pair.toml")),
@@ -27,6 +27,7 @@ const FILES: [(&str, &str); 9] = [
         "balancer-1000.toml",
         include_str!("../scenarios/balancer-1000.toml"),
     ),
+    ("failover.toml", include_str!("../scenarios/failover.toml")),
     ("stats.toml", include_str!("../scenarios/stats.toml")),
 ];
 

@@ -1,5 +1,8 @@
 //! The servers that contenders talk to. Each runs in a process of its own.
 
+#[cfg(feature = "peers")]
+pub mod grpc;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -22,6 +25,9 @@ const WORKERS: usize = 2;
 pub enum ServerKind {
     /// Sends back what it receives.
     Echo,
+    /// A gRPC backend that behaves as it is told to on its standard input.
+    #[cfg(feature = "peers")]
+    Grpc,
 }
 
 impl ServerKind {
@@ -29,6 +35,8 @@ impl ServerKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Echo => "echo",
+            #[cfg(feature = "peers")]
+            Self::Grpc => "grpc",
         }
     }
 }
@@ -52,9 +60,18 @@ pub fn serve(kind: ServerKind, at: SocketAddr) -> Result<(), Error> {
         .map_err(Error::io("the server has no address"))?;
     crate::child::print_line(&addr.to_string())?;
     match kind {
-        ServerKind::Echo => runtime.spawn(echo(listener)),
-    };
-    io::copy(&mut io::stdin(), &mut io::sink()).map_err(Error::io("cannot wait for the parent process"))?;
+        ServerKind::Echo => {
+            runtime.spawn(echo(listener));
+            let ended = io::copy(&mut io::stdin(), &mut io::sink());
+            ended.map_err(Error::io("cannot wait for the parent process"))?;
+        }
+        #[cfg(feature = "peers")]
+        ServerKind::Grpc => {
+            let backend = grpc::Backend::new(addr);
+            runtime.spawn(backend.clone().serve(listener));
+            backend.obey(io::stdin().lock())?;
+        }
+    }
     runtime.shutdown_background();
     Ok(())
 }
@@ -69,6 +86,8 @@ pub fn listen(at: SocketAddr) -> Result<TcpListener, Error> {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
         };
+        // A server that was killed is started again at its address.
+        socket.set_reuseaddr(true)?;
         socket.bind(at)?;
         socket.listen(BACKLOG)
     };

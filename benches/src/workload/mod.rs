@@ -1,6 +1,7 @@
 //! What contenders do, one module per scenario. This runs in the contender's own process.
 
 pub(crate) mod balancer;
+mod failover;
 mod io;
 mod io_pair;
 mod pool;
@@ -46,7 +47,7 @@ pub struct Workload {
 }
 
 /// All of them, in the order of [`crate::scenario::all`].
-const WORKLOADS: [Workload; 7] = [
+const WORKLOADS: [Workload; 8] = [
     Workload {
         scenario: "io",
         contenders: io::CONTENDERS,
@@ -76,6 +77,11 @@ const WORKLOADS: [Workload; 7] = [
         scenario: "balancer",
         contenders: balancer::CONTENDERS,
         run: balancer::run,
+    },
+    Workload {
+        scenario: "failover",
+        contenders: failover::CONTENDERS,
+        run: failover::run,
     },
     Workload {
         scenario: "stats",

@@ -88,6 +88,8 @@ pub use circuit_breaker::{
 pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyLimitConfig, ConcurrencySlot};
 pub use detector::{Detector, Observation, Verdict};
 pub use error::{CallError, ConfigError, Rejected};
+#[cfg(feature = "checker")]
+pub use evenkeel_io_core::{Connect, Target};
 pub use outlier::{Ejection, OutlierConfig, OutlierDetector, OutlierMember, OutlierReason};
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub use probe::ProtocolError;

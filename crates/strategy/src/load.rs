@@ -209,6 +209,14 @@ impl LoadCell {
         }
     }
 
+    /// Forgets the latency average: what comes next is the first that is known. For whoever has seen
+    /// that the backend is not what it was.
+    pub fn forget_latency(&self) {
+        if let Some(average) = &self.0.latency {
+            average.reset();
+        }
+    }
+
     /// Requests that have begun and not ended.
     #[must_use]
     #[inline]
@@ -338,7 +346,8 @@ impl fmt::Debug for LoadCell {
 }
 
 fn nanos_of(duration: Duration) -> f64 {
-    duration.as_nanos() as f64
+    // Not by `as_nanos`: the conversion of 128 bits is a call.
+    duration.as_secs() as f64 * 1e9 + f64::from(duration.subsec_nanos())
 }
 
 #[cfg(test)]

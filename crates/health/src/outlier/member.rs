@@ -114,6 +114,15 @@ impl OutlierMember {
     pub fn name(&self) -> &str {
         &self.cell.name
     }
+
+    /// Takes in successes that somebody else has counted, `nanos` being the time of all of them
+    /// together: for an owner that has these numbers anyhow, and hands them in before each sweep in place of
+    /// each success by itself. They end no run of failures, so the rule of
+    /// [`consecutive_failures`](crate::OutlierConfig::consecutive_failures) has to be off (`u32::MAX`).
+    pub fn observe_successes(&self, count: u64, nanos: u64) {
+        self.cell.successes.fetch_add(count, Ordering::Relaxed);
+        self.cell.latency.fetch_add(nanos, Ordering::Relaxed);
+    }
 }
 
 impl Drop for OutlierMember {

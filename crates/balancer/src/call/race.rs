@@ -1,0 +1,172 @@
+//! One attempt, and the hedge that may run beside it.
+
+use std::fmt::Display;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use evenkeel_stats::Outcome;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Call, CallError, Round};
+use crate::classify::{Classification, Classify, Retry};
+use crate::{BackendRef, Pick, Repeat};
+
+impl<B, C: ?Sized> Call<'_, B, C> {
+    /// Picks, and runs the attempt to its end.
+    pub(super) async fn round<T, E, Attempt, F>(
+        &mut self,
+        attempt: &mut Attempt,
+        retry: bool,
+    ) -> Result<Round<B, T, E>, CallError<E>>
+    where
+        E: Display,
+        C: Classify<T, E>,
+        Attempt: FnMut(BackendRef<B>) -> F,
+        F: Future<Output = Result<T, E>>,
+    {
+        let picked = self.pick(retry);
+        let pick = match picked {
+            Ok(pick) => pick,
+            Err(source) => {
+                let attempts = std::mem::take(&mut self.failed);
+                return Err(CallError::NotPicked { attempts, source });
+            }
+        };
+        let until = self.until.min(Instant::now() + self.allowed);
+        let mut first = pin!(attempt(pick.backend()));
+        let hedge_at = self.hedge_at().filter(|&at| at < until);
+        let result = match timeout_at(hedge_at.unwrap_or(until), first.as_mut()).await {
+            Ok(result) => Some(result),
+            Err(_) if hedge_at.is_some() => match self.hedge(&pick) {
+                Some(second) => return Ok(self.race(attempt, pick, first, second, until).await),
+                None => timeout_at(until, first).await.ok(),
+            },
+            Err(_) => None,
+        };
+        Ok(match result {
+            Some(result) => self.settle(pick, result),
+            None => {
+                self.time_out(pick);
+                Round::TimedOut
+            }
+        })
+    }
+
+    /// When a second backend is asked, if it may be.
+    fn hedge_at(&self) -> Option<Instant> {
+        let delay = self.balancer.shared.hedge_delay.now()?;
+        (self.request.repeat == Repeat::Always).then(|| Instant::now() + delay)
+    }
+
+    /// The second backend, if there is another one and the budget allows it.
+    fn hedge(&mut self, first: &Pick<B>) -> Option<Pick<B>> {
+        let shared = &self.balancer.shared;
+        if shared.snapshot.load().backends.len() < 2 || !shared.budget.withdraw(shared.clock.now()) {
+            return None;
+        }
+        let second = self.pick(false).ok()?;
+        if second.id() == first.id() {
+            // Dropped, it counts as cancelled: there is nobody else.
+            return None;
+        }
+        second.inner().vitals.tally().hedge();
+        Some(second)
+    }
+
+    /// Both at once, to the first good answer. A bad one is waited past as long as the other runs.
+    async fn race<T, E, Attempt, F>(
+        &mut self,
+        attempt: &mut Attempt,
+        first_pick: Pick<B>,
+        mut first: Pin<&mut F>,
+        second_pick: Pick<B>,
+        until: Instant,
+    ) -> Round<B, T, E>
+    where
+        E: Display,
+        C: Classify<T, E>,
+        Attempt: FnMut(BackendRef<B>) -> F,
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut second = pin!(attempt(second_pick.backend()));
+        let (mut first_pick, mut second_pick) = (Some(first_pick), Some(second_pick));
+        let mut last = Round::TimedOut;
+        while first_pick.is_some() || second_pick.is_some() {
+            let either = poll_fn(|context| {
+                if first_pick.is_some()
+                    && let Poll::Ready(result) = first.as_mut().poll(context)
+                {
+                    return Poll::Ready((true, result));
+                }
+                if second_pick.is_some()
+                    && let Poll::Ready(result) = second.as_mut().poll(context)
+                {
+                    return Poll::Ready((false, result));
+                }
+                Poll::Pending
+            });
+            let Ok((is_first, result)) = timeout_at(until, either).await else {
+                for pick in [first_pick.take(), second_pick.take()].into_iter().flatten() {
+                    self.time_out(pick);
+                }
+                return Round::TimedOut;
+            };
+            let ended = if is_first {
+                first_pick.take()
+            } else {
+                second_pick.take()
+            };
+            let Some(pick) = ended else { break };
+            last = self.settle(pick, result);
+            if matches!(last, Round::Good(..)) {
+                if let Some(slow) = first_pick.take() {
+                    self.balancer.shared.totals.hedge_won();
+                    slow.overtaken();
+                }
+                // The hedge, if it runs still, is given up.
+                return last;
+            }
+        }
+        last
+    }
+
+    /// Classifies a result, and ends its pick by it, unless it is a success: that ends where the answer
+    /// goes.
+    fn settle<T, E>(&mut self, pick: Pick<B>, result: Result<T, E>) -> Round<B, T, E>
+    where
+        E: Display,
+        C: Classify<T, E>,
+    {
+        let classification = self.classify.classify(&result);
+        let Classification {
+            outcome,
+            failure,
+            retry,
+            ..
+        } = classification;
+        if outcome != Outcome::Success || result.is_err() {
+            let reason = match &result {
+                Err(error) => error.to_string(),
+                Ok(_) => classification.to_string(),
+            };
+            self.note(&pick, reason);
+        }
+        if outcome.is_success() {
+            let took = pick.inner().vitals.now().since(pick.started());
+            self.balancer.shared.hedge_delay.record(took);
+            if self.failed.are_of_others_than(pick.id()) {
+                self.balancer.shared.totals.failover();
+            }
+        }
+        if outcome.is_success() && result.is_ok() && retry == Retry::Never {
+            return Round::Good(result, Some(pick));
+        }
+        pick.finish_classified(outcome, failure);
+        if retry == Retry::Never {
+            Round::Good(result, None)
+        } else {
+            Round::Bad(result, classification)
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! [`Drain`]: waits until a backend has finished what it has.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::snapshot::Snapshot;
+use crate::vitals::{Admin, Standing};
+use crate::{BackendRef, LoadBalancer};
+
+/// How a drain ended. The backend is no member any more, whichever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Drained {
+    /// Nothing is in flight.
+    Idle,
+    /// The time was over first.
+    TimedOut {
+        /// What was in flight still; it ends as it may.
+        in_flight: u32,
+    },
+    /// The backend was enabled or removed meanwhile, so there was nothing left to do.
+    Overtaken,
+}
+
+/// A drain that has begun, from [`LoadBalancer::drain`]. Nothing new goes to the backend already;
+/// [`finish`](Self::finish) waits for the rest.
+#[must_use = "the drain has begun, but only `finish` removes the backend"]
+pub struct Drain<B> {
+    balancer: LoadBalancer<B>,
+    backend: BackendRef<B>,
+    before: Arc<Snapshot<B>>,
+    until: Instant,
+}
+
+impl<B: Send + Sync + 'static> Drain<B> {
+    pub(crate) fn new(
+        balancer: LoadBalancer<B>,
+        backend: BackendRef<B>,
+        before: Arc<Snapshot<B>>,
+        within: Duration,
+    ) -> Self {
+        Self {
+            balancer,
+            backend,
+            before,
+            until: deadline(within),
+        }
+    }
+
+    /// The backend.
+    #[must_use]
+    pub const fn backend(&self) -> &BackendRef<B> {
+        &self.backend
+    }
+
+    /// Waits until nothing is in flight at the backend or its time is over, and removes it.
+    ///
+    /// # Cancel safety
+    /// Dropped, the backend stays draining: it gets nothing, and is a member until it is enabled,
+    /// drained again, or removed.
+    pub async fn finish(self) -> Drained {
+        let vitals = &self.backend.0.vitals;
+        let idle = async {
+            // A pick that began before the snapshot was swapped may still choose from the old one.
+            while Arc::strong_count(&self.before) > 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            vitals.idle().await;
+        };
+        let in_time = tokio::time::timeout_at(self.until, idle).await.is_ok();
+        if vitals.standing(Standing::admin) != Admin::Draining {
+            return Drained::Overtaken;
+        }
+        let removed = self.balancer.remove_draining(&self.backend);
+        match (removed, in_time) {
+            (false, _) => Drained::Overtaken,
+            (true, true) => Drained::Idle,
+            (true, false) => Drained::TimedOut {
+                in_flight: vitals.cell().in_flight(),
+            },
+        }
+    }
+}
+
+/// As far away as a timer reaches, if `within` is further.
+pub(crate) fn deadline(within: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    Instant::now() + within.min(FAR)
+}
+
+impl<B> fmt::Debug for Drain<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drain")
+            .field("backend", self.backend.id())
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
+}
