@@ -22,8 +22,9 @@ const ARROWS: &[(&str, &[&str])] = &[
         "evenkeel",
         &["stats", "strategy", "io-core", "health", "pool", "balancer"],
     ),
-    ("otlp", &["evenkeel"]),
-    ("gateway", &["otlp"]),
+    ("otlp-wire", &[]),
+    ("otlp", &["evenkeel", "otlp-wire"]),
+    ("gateway", &["otlp", "otlp-wire"]),
 ];
 
 /// Where the table is, for the findings.

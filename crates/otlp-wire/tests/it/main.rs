@@ -1,0 +1,13 @@
+//! Requests as collectors would read them, and requests that nobody should send.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod bad_input;
+mod frame;
+mod oracle;
+mod requests;
