@@ -16,7 +16,7 @@ const HEAVY: &[(&str, &str)] = &[
 const MAY_BE_HEAVY: &[&str] = &["otlp", "gateway", "testkit"];
 
 /// Members that may know OTLP.
-const KNOW_OTLP: &[&str] = &["otlp", "gateway", "benches"];
+const KNOW_OTLP: &[&str] = &["otlp", "otlp-wire", "gateway", "benches"];
 
 /// The rule.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -159,7 +159,7 @@ mod tests {
             "dev:opentelemetry-otlp",
         ] {
             let tree = Tree::default().with_member("crates/stats", "evenkeel-stats", &[name]);
-            tree.finds(check, &["only otlp, gateway, benches know OTLP"]);
+            tree.finds(check, &["only otlp, otlp-wire, gateway, benches know OTLP"]);
         }
     }
 }
