@@ -93,7 +93,7 @@ pub(super) fn select(contender: &str, rounds: u64) -> Result<(), Error> {
         for _ in 0..rounds {
             selector.select()?;
             black_box(selector.end_oldest()?);
-            selector.between();
+            selector.between()?;
         }
         Ok(())
     })
