@@ -12,7 +12,7 @@ use crate::protocol::{Contender, Followed, Metric, Planned, Role, Scaling};
 use crate::server::ServerKind;
 
 /// The files, built into the program so that it runs from any folder.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     ("io.toml", include_str!("../scenarios/io.toml")),
     ("io-10k.toml", include_str!("../scenarios/io-10k.toml")),
     ("io-pair.toml", include_str!("../scenarios/io-pair.toml")),
@@ -27,6 +27,7 @@ const FILES: [(&str, &str); 10] = [
         "balancer-1000.toml",
         include_str!("../scenarios/balancer-1000.toml"),
     ),
+    ("concurrency.toml", include_str!("../scenarios/concurrency.toml")),
     ("failover.toml", include_str!("../scenarios/failover.toml")),
     ("stats.toml", include_str!("../scenarios/stats.toml")),
 ];

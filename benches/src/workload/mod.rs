@@ -1,6 +1,7 @@
 //! What contenders do, one module per scenario. This runs in the contender's own process.
 
 pub(crate) mod balancer;
+mod concurrency;
 mod failover;
 mod io;
 mod io_pair;
@@ -47,7 +48,7 @@ pub struct Workload {
 }
 
 /// All of them, in the order of [`crate::scenario::all`].
-const WORKLOADS: [Workload; 8] = [
+const WORKLOADS: [Workload; 9] = [
     Workload {
         scenario: "io",
         contenders: io::CONTENDERS,
@@ -77,6 +78,11 @@ const WORKLOADS: [Workload; 8] = [
         scenario: "balancer",
         contenders: balancer::CONTENDERS,
         run: balancer::run,
+    },
+    Workload {
+        scenario: "concurrency",
+        contenders: concurrency::CONTENDERS,
+        run: concurrency::run,
     },
     Workload {
         scenario: "failover",

@@ -120,15 +120,13 @@ impl<B> Shared<B> {
             }
         }
         let mut back: Option<Timestamp> = None;
-        let mut moved = false;
         for backend in snapshot.backends.iter() {
-            moved |= backend.vitals.advance(now);
+            rebuild |= backend.vitals.advance(now);
             let returns = backend.vitals.standing(|standing| standing.returns_at(now));
             back = back.into_iter().chain(returns).min();
         }
         due.back = back.map(|back| at + back.since(now));
-        rebuild |= moved;
-        if tick(&mut due.explore, at, EXPLORE_TICK) || moved {
+        if tick(&mut due.explore, at, EXPLORE_TICK) || rebuild {
             self.explore.look(&snapshot.backends, now);
         }
         if let Some(every) = self.strategy.rebuild_every() {

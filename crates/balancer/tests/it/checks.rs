@@ -87,6 +87,7 @@ async fn a_good_check_after_a_bad_one_does_not_wait_for_the_breaker() {
     let request = RequestContext::new().with_repeat(Repeat::Always);
     for _ in 0..200 {
         let pick = site.balancer.pick(&request).unwrap();
+        sleep(Duration::from_millis(10)).await;
         pick.finish(Outcome::Success);
     }
     let stats = site.balancer.stats();
