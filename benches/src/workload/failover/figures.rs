@@ -110,7 +110,7 @@ fn divert(told: &Told) -> Duration {
 }
 
 /// From the first fault to the last request that failed or took long.
-fn trouble(told: &Told) -> Duration {
+pub(super) fn trouble(told: &Told) -> Duration {
     let Some(first) = told.faults.first() else {
         return Duration::ZERO;
     };
@@ -203,6 +203,7 @@ mod tests {
             }],
             length: ms(10_000),
             attempts: None,
+            errors: None,
         }
     }
 

@@ -6,6 +6,7 @@ mod case;
 mod client;
 mod figures;
 mod load;
+mod overall;
 
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ pub(super) fn run(task: &Task) -> Result<Report, Error> {
         .map_err(Error::io("cannot start the runtime"))?;
     let mut metrics = Metrics::default();
     let mut healthy = Vec::new();
+    let mut overall = overall::Overall::default();
     for cases in Case::ALL.chunks(at_once) {
         let told = runtime.block_on(async {
             let mut running = JoinSet::new();
@@ -58,8 +60,10 @@ pub(super) fn run(task: &Task) -> Result<Report, Error> {
         for (case, told) in told {
             figures::note(&mut metrics, case, &told);
             healthy.extend(figures::healthy(&told));
+            overall.add(&told);
         }
     }
+    overall.note(&mut metrics);
     metrics.set_latencies("healthy", &mut healthy);
     Ok(Report::of(&task.contender, metrics))
 }
