@@ -1,5 +1,5 @@
 //! Scenario `pool-spike`: many callers at once, few open connections, slow dials, short uses. (The idea is
-//! HikariCP's.)
+//! `HikariCP`'s.)
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

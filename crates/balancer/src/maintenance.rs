@@ -34,7 +34,7 @@ struct Due {
     outliers: Option<Instant>,
     rebuild: Option<Instant>,
     hedge: Option<Instant>,
-    /// When an ejection ends.
+    /// When an ejection ends, or a backend that failed is given another chance.
     back: Option<Instant>,
 }
 
@@ -120,7 +120,10 @@ impl<B> Shared<B> {
         for backend in snapshot.backends.iter() {
             rebuild |= backend.vitals.advance(now);
             let returns = backend.vitals.standing(|standing| standing.returns_at(now));
-            back = back.into_iter().chain(returns).min();
+            let chance = backend
+                .vitals
+                .give_a_chance(self.config.circuit_breaker_timeout, now);
+            back = back.into_iter().chain(returns).chain(chance).min();
         }
         due.back = back.map(|back| at + back.since(now));
         if let Some(every) = self.strategy.rebuild_every() {

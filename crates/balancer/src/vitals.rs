@@ -69,6 +69,8 @@ pub(crate) struct Vitals {
     tally: Tally,
     /// When the run of failures that is under way began, 0 if none is: the first sign of trouble.
     first_sign: AtomicU64,
+    /// When the last failure of that run was.
+    last_sign: AtomicU64,
     /// Somebody waits for the last request in flight.
     watched: AtomicBool,
     idle: Notify,
@@ -97,6 +99,7 @@ impl Vitals {
             observer,
             tally: Tally::default(),
             first_sign: AtomicU64::new(0),
+            last_sign: AtomicU64::new(0),
             watched: AtomicBool::new(false),
             idle: Notify::new(),
             standing: Mutex::new(Standing::new(now)),
@@ -260,17 +263,36 @@ impl Vitals {
     #[cold]
     fn sign(&self, now: Timestamp) {
         let now = now.as_nanos().max(1);
+        self.last_sign.fetch_max(now, Ordering::Relaxed);
         let first = self
             .first_sign
             .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
-        #[cfg(feature = "checks")]
-        if first.is_ok()
-            && let Some(checks) = self.checks.get()
-        {
-            checks.hurry();
+        if first.is_ok() {
+            // Somebody has to think of it again, also if no request comes.
+            self.control.wake();
+            #[cfg(feature = "checks")]
+            if let Some(checks) = self.checks.get() {
+                checks.hurry();
+            }
         }
-        // Whoever comes second finds it set.
-        let _ = first;
+    }
+
+    /// A failure counts as a latency that takes minutes to forget, so a strategy that goes by latency
+    /// would not ask a backend again that failed once and is well since: no trip, so no trial either.
+    /// Where the last that was heard is a failure, the latency is forgotten after `pause`, and the next
+    /// request shows. Returns when that is to be looked at again, if it is.
+    pub(crate) fn give_a_chance(&self, pause: Duration, now: Timestamp) -> Option<Timestamp> {
+        if self.first_sign.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let last = Timestamp::from_nanos(self.last_sign.load(Ordering::Relaxed));
+        let due = last.saturating_add(pause);
+        if due > now {
+            return Some(due);
+        }
+        self.cell().forget_latency();
+        self.last_sign.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        Some(now.saturating_add(pause))
     }
 
     /// The backend is checked from now on, for as long as it lives.
@@ -320,6 +342,7 @@ impl Vitals {
                     Timestamp::from_nanos(sign)
                 };
                 standing.diverted(now.since(sign));
+                cell.forget_latency();
                 changed = true;
             }
         } else if breaker == Verdict::OnTrial {
@@ -366,6 +389,7 @@ impl Vitals {
             self.cell().end_ejection();
             standing.reinstate();
             self.cell().mark_born(now);
+            self.cell().forget_latency();
             self.first_sign.store(0, Ordering::Relaxed);
         }
         self.cell().set_readiness(standing.base());
@@ -386,7 +410,14 @@ impl Vitals {
 
     /// Looks at the clock: an ejection may be over. Whether it is taken otherwise than before.
     pub(crate) fn advance(&self, now: Timestamp) -> bool {
-        self.standing.lock().advance(self.cell(), now)
+        let mut standing = self.standing.lock();
+        let was_out = standing.readiness() == Readiness::Ejected;
+        let changed = standing.advance(self.cell(), now);
+        if changed && was_out {
+            // Requests from before the ejection may have failed since.
+            self.cell().forget_latency();
+        }
+        changed
     }
 
     pub(crate) fn standing<R>(&self, look: impl FnOnce(&Standing) -> R) -> R {

@@ -229,6 +229,15 @@ impl LoadCell {
         self.0.latency.as_ref()?.value(now)
     }
 
+    /// Forgets the latency average: what was learnt is no news any more, of a backend that comes back
+    /// after an outage. Otherwise the failures of that time would keep a strategy that goes by latency
+    /// from it for minutes. The next outcome is the average.
+    pub fn forget_latency(&self) {
+        if let Some(average) = &self.0.latency {
+            average.reset();
+        }
+    }
+
     /// What has happened here so far.
     #[must_use]
     pub fn totals(&self) -> LoadTotals {
