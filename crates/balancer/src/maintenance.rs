@@ -102,7 +102,6 @@ impl<B> Shared<B> {
     fn maintain(&self, due: &mut Due) -> bool {
         let at = Instant::now();
         let now = self.clock.now();
-        let mut rebuild = self.control.take();
         let snapshot = self.snapshot.load_full();
         if tick(&mut due.outliers, at, self.config.outlier_interval)
             && let Some(group) = &self.outliers
@@ -118,13 +117,14 @@ impl<B> Shared<B> {
         }
         let mut back: Option<Timestamp> = None;
         for backend in snapshot.backends.iter() {
-            rebuild |= backend.vitals.advance(now);
-            let returns = backend.vitals.standing(|standing| standing.returns_at(now));
+            let returns = backend.vitals.returns_at(now);
             let chance = backend
                 .vitals
                 .give_a_chance(self.config.circuit_breaker_timeout, now);
             back = back.into_iter().chain(returns).chain(chance).min();
         }
+        // After the judges were asked: what they have changed asks for a rebuild.
+        let mut rebuild = self.control.take();
         due.back = back.map(|back| at + back.since(now));
         if let Some(every) = self.strategy.rebuild_every() {
             rebuild |= tick(&mut due.rebuild, at, every);

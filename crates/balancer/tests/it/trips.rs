@@ -147,12 +147,12 @@ async fn below_the_panic_threshold_health_is_ignored() {
     };
     let balancer = balancer(4, config);
     for id in ["a", "b", "c"] {
-        balancer.set_health(id, Readiness::Unhealthy).unwrap();
+        balancer.set_health(id, false).unwrap();
     }
     sleep(Duration::from_millis(20)).await;
     assert!(balancer.stats().in_panic);
     assert_eq!(shares(&balancer, 4, 400), [100; 4]);
-    balancer.set_health("a", Readiness::Ready).unwrap();
+    balancer.set_health("a", true).unwrap();
     sleep(Duration::from_millis(20)).await;
     assert!(!balancer.stats().in_panic);
     assert_eq!(shares(&balancer, 4, 400)[1..3], [0, 0]);
@@ -173,9 +173,9 @@ async fn who_comes_back_starts_slowly() {
         [500, 500],
         "nobody is young at the start"
     );
-    balancer.set_health("b", Readiness::Unhealthy).unwrap();
+    balancer.set_health("b", false).unwrap();
     advance(Duration::from_secs(60)).await;
-    balancer.set_health("b", Readiness::Ready).unwrap();
+    balancer.set_health("b", true).unwrap();
     let young = shares(&balancer, 2, 1_000)[1];
     assert!((20..150).contains(&young), "{young}");
     advance(Duration::from_secs(10)).await;
@@ -196,9 +196,7 @@ async fn a_storm_of_trips_is_seen_by_one_rebuild_after_another_and_not_by_one_ea
         .unwrap();
     let before = strategy.builds();
     for id in 0..99 {
-        balancer
-            .set_health(&id.to_string(), Readiness::Unhealthy)
-            .unwrap();
+        balancer.set_health(&id.to_string(), false).unwrap();
     }
     sleep(Duration::from_millis(100)).await;
     assert_eq!(strategy.builds() - before, 1);
