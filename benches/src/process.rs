@@ -42,6 +42,23 @@ pub fn peak_memory() -> Result<u64, Error> {
     field("/proc/self/status", "VmHWM:")
 }
 
+/// Bytes of the IP packets sent so far by everybody in this network namespace, headers and handshakes
+/// included. Over loopback it is what both ends sent.
+///
+/// # Errors
+/// When the system does not say.
+pub fn sent_octets() -> Result<u64, Error> {
+    const FILE: &str = "/proc/self/net/netstat";
+    let text = fs::read_to_string(FILE).map_err(Error::io(FILE))?;
+    // A line of names, and below it one of values.
+    let mut lines = text.lines().filter(|line| line.starts_with("IpExt:"));
+    let value = lines.next().zip(lines.next()).and_then(|(names, values)| {
+        let mut columns = names.split_whitespace().zip(values.split_whitespace());
+        columns.find(|(name, _)| *name == "OutOctets")?.1.parse().ok()
+    });
+    value.ok_or_else(|| Error::Contender(format!("{FILE} has no OutOctets this can read")))
+}
+
 /// Reads a line like `VmHWM:   1234 kB`, as bytes.
 fn field(file: &'static str, name: &str) -> Result<u64, Error> {
     let text = fs::read_to_string(file).map_err(Error::io(file))?;
@@ -89,6 +106,20 @@ mod tests {
         assert!(peak_memory().unwrap() >= 16_000_000);
         drop(held);
         assert!(cpu_time().unwrap() > before);
+    }
+
+    #[test]
+    fn what_goes_over_loopback_is_counted() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut near = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut far, _) = listener.accept().unwrap();
+        let before = sent_octets().unwrap();
+        let mut heard = vec![0; 1 << 16];
+        near.write_all(&vec![1; heard.len()]).unwrap();
+        far.read_exact(&mut heard).unwrap();
+        // Others may be sending too: there is no upper bound.
+        assert!(sent_octets().unwrap() - before >= 1 << 16);
     }
 
     #[test]

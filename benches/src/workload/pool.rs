@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -105,6 +105,17 @@ pub(super) fn run(task: &Task) -> Result<Report, Error> {
 }
 
 async fn contender(name: &str, addr: SocketAddr, sizes: Sizes) -> Result<Metrics, Error> {
+    // Code paged in and timers started, on a pool that is thrown away.
+    let warm_up = Sizes {
+        operations: 200,
+        tasks: 4,
+        connections: 4,
+    };
+    one(name, addr, warm_up).await?;
+    one(name, addr, sizes).await
+}
+
+async fn one(name: &str, addr: SocketAddr, sizes: Sizes) -> Result<Metrics, Error> {
     let max = sizes.connections;
     let raw = Counted::new(RawTokio::to(addr));
     let made = raw.made.clone();
@@ -133,16 +144,18 @@ async fn measure<P: Pool>(pool: P, made: &AtomicUsize, sizes: Sizes) -> Result<M
 where
     P::Connection: Exchange,
 {
-    // Code paged in, timers started; its connections are not counted.
-    operate(&pool, &AtomicU64::new(0), 200, 4).await?;
-    let warm = made.load(Ordering::Relaxed);
+    let sent = process::sent_octets()?;
     let (cpu, start) = (process::cpu_time()?, Instant::now());
-    let next = AtomicU64::new(0);
-    let mut seen = operate(&pool, &next, sizes.operations, sizes.tasks).await?;
+    let mut seen = operate(&pool, sizes.operations, sizes.tasks).await?;
     let (wall, cpu) = (start.elapsed(), process::cpu_time()?.saturating_sub(cpu));
+    let sent = process::sent_octets()?.saturating_sub(sent);
 
-    let created = made.load(Ordering::Relaxed).saturating_sub(warm);
+    let created = made.load(Ordering::Relaxed);
     let operations = seen.operations.len();
+    if operations != sizes.operations {
+        let problem = format!("{operations} operations were done and not {}", sizes.operations);
+        return Err(Error::Contender(problem));
+    }
     let mut metrics = Metrics::default();
     metrics.set_latencies("acquire", &mut seen.acquisitions);
     if let Some(nanos) = quantile(&mut seen.acquisitions, 0.999) {
@@ -154,24 +167,24 @@ where
     metrics.set("hit_rate", reused as f64 / operations.max(1) as f64 * 100.0);
     metrics.set("created", created as f64);
     metrics.set_share("cpu_per_operation", cpu, operations);
+    metrics.set("bytes_per_operation", sent as f64 / operations.max(1) as f64);
     metrics.set("peak_memory", process::peak_memory()? as f64 / f64::from(1 << 20));
     Ok(metrics)
 }
 
 /// `tasks` tasks do `operations` operations between them: check out, one exchange, give back.
-async fn operate<P: Pool>(pool: &P, next: &AtomicU64, operations: usize, tasks: usize) -> Result<Seen, Error>
+async fn operate<P: Pool>(pool: &P, operations: usize, tasks: usize) -> Result<Seen, Error>
 where
     P::Connection: Exchange,
 {
-    let share = operations / tasks.max(1);
     let mut running = JoinSet::new();
-    for _ in 0..tasks {
+    for task in 0..tasks {
         let pool = pool.clone();
-        let first = next.fetch_add(share as u64, Ordering::Relaxed);
         running.spawn(async move {
             let mut buffers = Buffers::default();
             let mut seen = Seen::default();
-            for tag in first..first + share as u64 {
+            for tag in (task..operations).step_by(tasks) {
+                let tag = tag as u64;
                 let asked = Instant::now();
                 let mut loan = pool.checkout().await?;
                 seen.acquisitions.push(nanos(asked.elapsed()));

@@ -1,6 +1,7 @@
 //! The addresses of a pool: which one a new connection goes to, and which of them fail.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub(crate) struct AddressBook {
     per_address: usize,
     retry: Retry,
     next_id: u64,
+    /// Since somebody asked.
+    strategy_panicked: bool,
 }
 
 /// When to try again, and when to give up.
@@ -45,9 +48,16 @@ struct Entry {
     weight: u32,
     /// Open or being opened.
     connections: usize,
+    /// Being opened, of this round.
     dialling: usize,
-    /// Raised when every connection made until then is to go.
+    /// Open and of this generation, so that they may be lent again.
+    good: usize,
+    /// Raised when every connection open until then is to go: by `invalidate`, and when the address
+    /// proves dead.
     generation: u64,
+    /// The generation at the last `invalidate`: what was being opened then is to go too. (What opens
+    /// after the address proved dead proves the contrary.)
+    wanted_from: u64,
     /// Failed connects in a row; those that were under way together count as one.
     failures: u32,
     /// Raised with every change of `failures`, so that a dial knows whether it was there before.
@@ -91,6 +101,7 @@ impl AddressBook {
             per_address: per_address.unwrap_or(usize::MAX),
             retry,
             next_id: 0,
+            strategy_panicked: false,
         }
     }
 
@@ -105,23 +116,25 @@ impl AddressBook {
     ) -> Result<(), BuildError> {
         check(&targets, weights)?;
         let mut next_id = self.next_id;
+        let known: HashMap<&Target, &Arc<Address>> = self
+            .entries
+            .iter()
+            .map(|entry| (&entry.address.target, &entry.address))
+            .collect();
         let planned: Vec<(Arc<Address>, u32)> = targets
             .into_iter()
             .enumerate()
             .map(|(at, target)| {
                 let weight = weights.get(at).copied().unwrap_or(1);
-                let known = self.entries.iter().find(|entry| entry.address.target == target);
-                let address = known.map_or_else(
-                    || {
-                        next_id += 1;
-                        Arc::new(Address {
-                            target,
-                            id: next_id,
-                            load: Arc::default(),
-                        })
-                    },
-                    |entry| entry.address.clone(),
-                );
+                let address = known.get(&target).map(|&address| address.clone());
+                let address = address.unwrap_or_else(|| {
+                    next_id += 1;
+                    Arc::new(Address {
+                        target,
+                        id: next_id,
+                        load: Arc::default(),
+                    })
+                });
                 (address, weight)
             })
             .collect();
@@ -130,27 +143,25 @@ impl AddressBook {
             now,
             seed,
         )?;
-        let mut old = std::mem::take(&mut self.entries);
+        let old = std::mem::take(&mut self.entries).into_iter();
+        let mut old: HashMap<u64, Entry> = old.map(|entry| (entry.address.id, entry)).collect();
         self.entries = planned
             .into_iter()
-            .map(
-                |(address, weight)| match old.iter().position(|entry| entry.address.id == address.id) {
-                    Some(at) => Entry {
-                        weight,
-                        ..old.swap_remove(at)
-                    },
-                    None => Entry {
-                        address,
-                        weight,
-                        connections: 0,
-                        dialling: 0,
-                        generation: 0,
-                        failures: 0,
-                        round: 0,
-                        not_before: Timestamp::ZERO,
-                    },
+            .map(|(address, weight)| match old.remove(&address.id) {
+                Some(entry) => Entry { weight, ..entry },
+                None => Entry {
+                    address,
+                    weight,
+                    connections: 0,
+                    dialling: 0,
+                    good: 0,
+                    generation: 0,
+                    wanted_from: 0,
+                    failures: 0,
+                    round: 0,
+                    not_before: Timestamp::ZERO,
                 },
-            )
+            })
             .collect();
         self.picker = Some(picker);
         self.next_id = next_id;
@@ -166,10 +177,18 @@ impl AddressBook {
     pub(crate) fn rebuild(&mut self, now: Timestamp, seed: u64) {
         let members = self.entries.iter().map(|entry| (&*entry.address, entry.weight));
         // The addresses are those it could choose among before; should it refuse now, the old
-        // picker is still right about who there is.
-        if let Ok(picker) = self.picker_over(members, now, seed) {
+        // picker is still right about who there is. This runs in the background task, which a panic
+        // would end.
+        let built = catch_unwind(AssertUnwindSafe(|| self.picker_over(members, now, seed)));
+        self.strategy_panicked |= built.is_err();
+        if let Ok(Ok(picker)) = built {
             self.picker = Some(picker);
         }
+    }
+
+    /// Whether the strategy has panicked since this was last asked.
+    pub(crate) fn strategy_panicked(&mut self) -> bool {
+        std::mem::take(&mut self.strategy_panicked)
     }
 
     fn picker_over<'a>(
@@ -212,7 +231,19 @@ impl AddressBook {
         }
         if busy.len() < self.entries.len() {
             let context = PickContext::new(now, random).with_tried(&busy).strict();
-            if let Ok(index) = picker.pick(&context)
+            // A panic that went on from here would lose the one who asks and keep its place.
+            let picked = catch_unwind(AssertUnwindSafe(|| picker.pick(&context)));
+            self.strategy_panicked |= picked.is_err();
+            let is_free = |entry: &Entry| {
+                !busy
+                    .iter()
+                    .any(|other| std::ptr::eq(*other, &*entry.address.load))
+            };
+            let index = match picked {
+                Ok(index) => index.ok(),
+                Err(_panic) => self.entries.iter().position(is_free),
+            };
+            if let Some(index) = index
                 && let Some(entry) = self.entries.get_mut(index)
             {
                 entry.connections += 1;
@@ -228,20 +259,24 @@ impl AddressBook {
         later.map_or(Choice::Nowhere, Choice::Later)
     }
 
-    /// A dial gave a connection. Says whether the address had been failing.
-    pub(crate) fn opened(&mut self, chosen: &Chosen, took: Duration, now: Timestamp) -> bool {
+    /// A dial gave a connection. Says whether the address had been failing, and of which generation
+    /// the connection is.
+    pub(crate) fn opened(&mut self, chosen: &Chosen, took: Duration, now: Timestamp) -> (bool, u64) {
         chosen.address.load.record(Outcome::Success, took, now);
         let Some(entry) = self.entry(&chosen.address) else {
-            return false;
+            return (false, chosen.generation);
         };
-        entry.dialling = entry.dialling.saturating_sub(1);
+        entry.dial_ended(chosen);
         let recovered = entry.failures > 0;
         if recovered {
             entry.failures = 0;
-            entry.round += 1;
-            entry.not_before = Timestamp::ZERO;
+            entry.next_round(Timestamp::ZERO);
         }
-        recovered
+        if chosen.generation < entry.wanted_from {
+            return (recovered, chosen.generation);
+        }
+        entry.good += 1;
+        (recovered, entry.generation)
     }
 
     /// A dial failed. Says whether that proves the address dead: it has now failed once more than it
@@ -258,32 +293,64 @@ impl AddressBook {
         let Some(entry) = self.entry(&chosen.address) else {
             return false;
         };
-        entry.dialling = entry.dialling.saturating_sub(1);
         entry.connections = entry.connections.saturating_sub(1);
         if entry.round != chosen.round {
             return false;
         }
-        entry.round += 1;
         entry.failures = entry.failures.saturating_add(1);
-        entry.not_before = now.saturating_add(retry.backoff.pause(entry.failures, rng));
-        entry.failures as usize == retry.attempts.saturating_add(1)
+        entry.next_round(now.saturating_add(retry.backoff.pause(entry.failures, rng)));
+        let dead = entry.failures as usize == retry.attempts.saturating_add(1);
+        if dead {
+            entry.next_generation();
+        }
+        dead
     }
 
     /// A dial was given up before it ended.
     pub(crate) fn given_up(&mut self, chosen: &Chosen) {
         chosen.address.load.release();
         if let Some(entry) = self.entry(&chosen.address) {
-            entry.dialling = entry.dialling.saturating_sub(1);
+            entry.dial_ended(chosen);
             entry.connections = entry.connections.saturating_sub(1);
         }
     }
 
     /// A connection was closed.
-    pub(crate) fn closed(&mut self, address: &Arc<Address>) {
+    pub(crate) fn closed(&mut self, address: &Arc<Address>, generation: u64) {
         address.load.release();
         if let Some(entry) = self.entry(address) {
             entry.connections = entry.connections.saturating_sub(1);
+            if entry.generation == generation {
+                entry.good = entry.good.saturating_sub(1);
+            }
         }
+    }
+
+    /// Whether any open connection may be lent again.
+    pub(crate) fn has_good(&self) -> bool {
+        self.entries.iter().any(|entry| entry.good > 0)
+    }
+
+    /// Whether what this dial opens may be lent.
+    pub(crate) fn is_wanted(&self, chosen: &Chosen) -> bool {
+        let mut entries = self.entries.iter();
+        let entry = entries.find(|entry| entry.address.id == chosen.address.id);
+        entry.is_some_and(|entry| chosen.generation >= entry.wanted_from)
+    }
+
+    /// The most connections that the addresses allow together.
+    pub(crate) fn room(&self) -> usize {
+        self.per_address.saturating_mul(self.entries.len())
+    }
+
+    /// Whether `min` connections may ever be open.
+    pub(crate) fn check_min(&self, min: usize) -> Result<(), ConfigError> {
+        ConfigError::require(
+            min <= self.room(),
+            "max_connections_per_address",
+            self.per_address,
+            "leaves no room for min_connections",
+        )
     }
 
     /// Whether every address has failed more often than it may be tried again.
@@ -299,7 +366,12 @@ impl AddressBook {
             .entries
             .iter_mut()
             .find(|entry| entry.address.target == *target);
-        entry.map(|entry| entry.generation += 1).is_some()
+        entry
+            .map(|entry| {
+                entry.next_generation();
+                entry.wanted_from = entry.generation;
+            })
+            .is_some()
     }
 
     /// What the address says of a connection made in this generation.
@@ -322,6 +394,25 @@ impl AddressBook {
         self.entries
             .iter_mut()
             .find(|entry| entry.address.id == address.id)
+    }
+}
+
+impl Entry {
+    fn next_round(&mut self, not_before: Timestamp) {
+        self.round += 1;
+        self.dialling = 0;
+        self.not_before = not_before;
+    }
+
+    fn next_generation(&mut self) {
+        self.generation += 1;
+        self.good = 0;
+    }
+
+    fn dial_ended(&mut self, chosen: &Chosen) {
+        if self.round == chosen.round {
+            self.dialling = self.dialling.saturating_sub(1);
+        }
     }
 }
 

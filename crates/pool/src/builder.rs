@@ -1,7 +1,9 @@
 //! [`ConnectionPoolBuilder`].
 
 use std::fmt;
+use std::panic::catch_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use evenkeel_io_core::{AsyncConnection, Target};
 use evenkeel_stats::{Clock, Observe, RealClock};
@@ -77,7 +79,9 @@ impl<T: Send + 'static> ConnectionPoolBuilder<T> {
         self
     }
 
-    /// A strategy of one's own in place of the config's `load_balancing_strategy`.
+    /// A strategy of one's own in place of the config's `load_balancing_strategy`. It is asked under
+    /// the pool's lock, so it must neither wait nor use the pool. If it panics over a choice, any
+    /// address that has room is taken.
     #[must_use]
     pub fn strategy(mut self, strategy: impl Strategy + 'static) -> Self {
         self.strategy = Some(Arc::new(strategy));
@@ -131,6 +135,8 @@ impl<T: Send + 'static> ConnectionPoolBuilder<T> {
     pub fn build(self) -> Result<ConnectionPool<T>, BuildError> {
         self.config.validate()?;
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        // A runtime does not say whether it has timers.
+        catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| BuildError::NoTimers)?;
         let config = &self.config;
         let time = match self.clock {
             None => Time::Real(RealClock::new()),
@@ -167,6 +173,7 @@ impl<T: Send + 'static> ConnectionPoolBuilder<T> {
         let mut state = State::new(limits, book, self.seed.unwrap_or_else(|| fastrand::u64(..)));
         let mut fx = Effects::none();
         state.set_addresses(self.addresses, &self.weights, time.coarse(), &mut fx)?;
+        state.check_min(config.min_connections)?;
         let shared = Arc::new(Shared::new(Parts {
             state,
             time,
@@ -179,7 +186,6 @@ impl<T: Send + 'static> ConnectionPoolBuilder<T> {
                 connection_timeout: config.connection_timeout,
                 checkout_timeout: config.checkout_timeout,
                 validate_after_idle: config.validate_after_idle,
-                check_concurrency: config.connect_concurrency,
             },
         }));
         shared.perform(fx);

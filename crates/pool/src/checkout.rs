@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use evenkeel_stats::{CheckoutEvent, Reused, Timestamp};
+use evenkeel_stats::{CheckoutEvent, Phase, Reused, Timestamp};
 
+use crate::check::Held;
 use crate::effects::Effects;
 use crate::live::Live;
 use crate::seat::{Seat, Served};
-use crate::shared::{Held, Shared};
+use crate::shared::Shared;
 use crate::state::{Caller, Place, State};
 use crate::sync::MutexGuard;
 use crate::{CheckoutError, CloseReason, PooledConnection};
@@ -200,7 +201,7 @@ impl Caller {
     }
 }
 
-impl<T> Shared<T> {
+impl<T: Send + 'static> Shared<T> {
     /// Whether the last checkout had to wait, so that the next one may have to as well.
     #[inline]
     fn is_busy(&self) -> bool {
@@ -214,6 +215,12 @@ impl<T> Shared<T> {
         }
     }
 
+    /// The time of a caller is over who is not in line.
+    fn late(&self, caller: Caller, phase: Phase) -> CheckoutError {
+        let now = self.time.coarse();
+        self.lock().timeout_in(phase, caller.joined, 0, now)
+    }
+
     /// Whether nobody has to be asked or told at a checkout.
     #[inline]
     fn is_plain(&self) -> bool {
@@ -222,9 +229,16 @@ impl<T> Shared<T> {
 
     /// Whether the connection was idle for so long that it must be checked.
     fn must_check(&self, live: &Live<T>) -> bool {
-        self.settings
-            .validate_after_idle
-            .is_some_and(|after| !live.fresh && self.time.coarse().since(live.quiet_since()) >= after)
+        let Some(after) = self.settings.validate_after_idle else {
+            return false;
+        };
+        if self.recycle.is_none() || live.is_new() {
+            return false;
+        }
+        let quiet = self.time.coarse().since(live.quiet_since());
+        // What was opened for a thread that sleeps lies idle until that wakes.
+        let just_opened = live.fresh && quiet.is_zero();
+        quiet >= after && !just_opened
     }
 }
 
@@ -238,12 +252,11 @@ fn hand_out<T: Send + 'static>(shared: &Arc<Shared<T>>, mut live: Box<Live<T>>) 
 
 /// Takes a look at an open connection and hands it out, or closes it if it is dead.
 fn look<T: Send + 'static>(shared: &Arc<Shared<T>>, live: Box<Live<T>>) -> Option<PooledConnection<T>> {
-    // What was just opened has nothing to hide.
-    let fresh = live.fresh;
+    let is_new = live.is_new();
     // In the guard first, so that a panic in the user's code closes it and gives its place back.
     let mut guard = hand_out(shared, live);
     let connection = &mut guard.live_mut().connection;
-    if !fresh
+    if !is_new
         && let Some(recycle) = &shared.recycle
         && !recycle.is_alive(connection)
     {
@@ -304,8 +317,10 @@ impl<T: Send + 'static> Turn<'_, T> {
                 Ok(live) => live,
                 Err(error) => return Err(self.fail(*error)),
             };
-            if let Some(guard) = self.admit(live).await {
-                return Ok(guard);
+            match self.admit(live).await {
+                Ok(Some(guard)) => return Ok(guard),
+                Ok(None) => {}
+                Err(error) => return Err(self.fail(error)),
             }
             let before = self.caller.map(|caller| Caller {
                 keeps_turn: true,
@@ -326,24 +341,32 @@ impl<T: Send + 'static> Turn<'_, T> {
     }
 
     /// Checks what it has got as far as that is asked for; `None` if that proved dead.
-    async fn admit(&mut self, mut live: Box<Live<T>>) -> Option<PooledConnection<T>> {
+    async fn admit(&mut self, mut live: Box<Live<T>>) -> Result<Option<PooledConnection<T>>, CheckoutError> {
         let shared = self.shared;
         let reused = if live.fresh { Reused::No } else { Reused::Yes };
         if shared.must_check(&live) {
             let now = shared.time.coarse();
             self.began.get_or_insert_with(|| shared.time.fine());
-            let caller = self.caller.get_or_insert_with(|| Caller::new(now, self.timeout));
-            let limit = caller.deadline.since(now).min(shared.settings.connection_timeout);
-            live = Held::new(shared.clone(), live, false).check(limit).await?;
-            live.checked = shared.time.coarse();
+            let caller = *self.caller.get_or_insert_with(|| Caller::new(now, self.timeout));
+            let answer = Held::check_for_caller(shared, live);
+            match shared.within(caller.deadline.since(now), answer).await {
+                Some(Ok(held)) => match held.into_live() {
+                    Some(good) => live = good,
+                    None => return Ok(None),
+                },
+                Some(Err(_dead)) => return Ok(None),
+                None => return Err(shared.late(caller, Phase::Read)),
+            }
         }
-        let guard = look(shared, live)?;
+        let Some(guard) = look(shared, live) else {
+            return Ok(None);
+        };
         let took = self.took();
         if self.began.is_some() {
             shared.recorder.wait_time.record_duration(took);
         }
         observe(shared, &guard, took, reused);
-        Some(guard)
+        Ok(Some(guard))
     }
 
     /// How long it has waited: exactly if it is timed, else by the coarse clock.

@@ -1,6 +1,8 @@
 //! [`ConnectionPoolConfig`]: plain data, checked when a pool is built from it.
 
 mod error;
+#[cfg(feature = "serde")]
+mod forever;
 
 use std::time::Duration;
 
@@ -44,8 +46,8 @@ pub struct ConnectionPoolConfig {
     /// `idle_timeout`, and a low limit here makes bursts reconnect.
     pub max_idle_connections: Option<usize>,
 
-    /// Connections open or being opened to one address at a time. At least 1. Default `None`: no
-    /// limit of its own.
+    /// Connections open or being opened to one address at a time. At least 1, and so many that all
+    /// addresses together have room for `min_connections`. Default `None`: no limit of its own.
     pub max_connections_per_address: Option<usize>,
 
     /// Connections being opened at a time. At least 1. Default 8: fills a usual pool in two rounds,
@@ -79,8 +81,8 @@ pub struct ConnectionPoolConfig {
     /// `max_lifetime * (1 - lifetime_jitter)` and `max_lifetime`. One in use is closed when it comes
     /// back; an idle one of the last `min_connections` is closed when its successor is open.
     /// From 1 ms to a year. Default 30 min, so that load moves to backends that join; `None` is for
-    /// ever.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    /// ever, in files `"forever"`.
+    #[cfg_attr(feature = "serde", serde(with = "forever"))]
     pub max_lifetime: Option<Duration>,
 
     /// The part of `max_lifetime` that is left to chance, so that connections opened together do
@@ -88,12 +90,14 @@ pub struct ConnectionPoolConfig {
     pub lifetime_jitter: f64,
 
     /// How often an idle connection is put to [`Recycle::check`](crate::Recycle::check) in the
-    /// background. From 1 ms to a year. Default 30 s.
+    /// background: a quarter of them at a time, one at least and 16 at most, so that the others are there
+    /// for whoever asks meanwhile. From 1 ms to a year. Default 30 s.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub health_check_interval: Duration,
 
     /// A connection that was idle for this long is put to [`Recycle::check`](crate::Recycle::check)
-    /// before it is handed out, on the caller's time. Zero checks every time; at most a year.
+    /// before it is handed out, on the caller's time; if that is over first, the check goes on without
+    /// the caller. Zero checks every time; at most a year.
     /// Default `None`: the look without a round trip, [`Recycle::is_alive`](crate::Recycle::is_alive),
     /// is taken at every checkout anyway.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]

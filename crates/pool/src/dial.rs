@@ -1,6 +1,7 @@
 //! Opening a connection: a task of its own, whose reservation can not be lost.
 
 use std::error::Error;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use evenkeel_io_core::{Connect, Target};
@@ -44,15 +45,28 @@ impl<T: Send + 'static> Reservation<T> {
         }
     }
 
-    /// Dials.
+    /// Dials. A panic of the connector, a hook or an observer is a failed dial.
     pub(crate) async fn run(mut self) {
+        let dial = AssertUnwindSafe(self.dial()).catch_unwind().await;
+        let end = match (dial, &self.order) {
+            (Ok(end), _) => end,
+            (Err(_panic), Some(order)) => {
+                let target = order.chosen.address.target.clone();
+                DialEnd::Failed(DialError::new(target, DialCause::Panicked))
+            }
+            (Err(_panic), None) => return,
+        };
+        self.end(end);
+    }
+
+    async fn dial(&mut self) -> DialEnd<T> {
         // The order stays in the reservation: what is copied here is enough to dial.
         let Some((target, abort)) = self.order.as_mut().map(|order| {
             let (_, spent) = futures::future::AbortHandle::new_pair();
             let abort = std::mem::replace(&mut order.abort, spent);
             (order.chosen.address.target.clone(), abort)
         }) else {
-            return;
+            return DialEnd::GivenUp;
         };
         let shared = self.shared.clone();
         let began = shared.time.fine();
@@ -60,7 +74,7 @@ impl<T: Send + 'static> Reservation<T> {
         // The deadline is ours, whatever the connector has of its own.
         let dial = async { tokio::time::timeout(limit, shared.dialler.dial(target.clone())).await };
         let result = match Abortable::new(dial, abort).await {
-            Err(_given_up) => return self.end(DialEnd::GivenUp),
+            Err(_given_up) => return DialEnd::GivenUp,
             Ok(Ok(Ok(connection))) => Ok(connection),
             Ok(Ok(Err(source))) => Err(DialError::new(target, DialCause::Failed(source))),
             Ok(Err(_elapsed)) => Err(DialError::new(target, DialCause::Timeout(limit))),
@@ -68,7 +82,7 @@ impl<T: Send + 'static> Reservation<T> {
         self.report(&result, began);
         match result {
             Ok(connection) => self.open(connection),
-            Err(error) => self.end(DialEnd::Failed(error)),
+            Err(error) => DialEnd::Failed(error),
         }
     }
 
@@ -87,14 +101,16 @@ impl<T: Send + 'static> Reservation<T> {
         }
     }
 
-    fn open(&mut self, mut connection: T) {
-        let Some(order) = &self.order else { return };
+    fn open(&self, mut connection: T) -> DialEnd<T> {
+        let Some(order) = &self.order else {
+            return DialEnd::GivenUp;
+        };
         let address = order.chosen.address.clone();
         if let Some(hooks) = &self.shared.hooks {
             hooks.created(&mut connection, &address.target);
         }
         let now = self.shared.time.coarse();
-        let live = Box::new(Live {
+        DialEnd::Opened(Box::new(Live {
             connection,
             address,
             generation: order.chosen.generation,
@@ -104,11 +120,11 @@ impl<T: Send + 'static> Reservation<T> {
             since: now,
             checked: now,
             fresh: true,
+            rested: false,
             reusable: true,
             uses: 0,
             timed: None,
-        });
-        self.end(DialEnd::Opened(live));
+        }))
     }
 
     fn end(&mut self, end: DialEnd<T>) {
@@ -131,13 +147,9 @@ impl<T: Send + 'static> Reservation<T> {
 
 impl<T: Send + 'static> Drop for Reservation<T> {
     fn drop(&mut self) {
-        let Some(order) = &self.order else { return };
-        let target = order.chosen.address.target.clone();
-        if std::thread::panicking() {
-            self.end(DialEnd::Failed(DialError::new(target, DialCause::Panicked)));
-        } else {
-            // Nobody else can drop the task, so the runtime is ending. Closed first: an open pool would
-            // dial anew, and that would be dropped again, and so on.
+        if self.order.is_some() {
+            // Nobody but the runtime can drop the task, so it is ending, perhaps in a panic. Closed first:
+            // an open pool would dial anew, and that would be dropped again, and so on.
             self.shared.shut();
             self.end(DialEnd::GivenUp);
         }

@@ -11,7 +11,7 @@ use crate::addresses::Chosen;
 use crate::live::Live;
 use crate::seat::{Seat, Served};
 
-/// Nothing foreign runs under the lock: no waker, no destructor of a connection, no spawning.
+/// Under the lock no waker is called, no connection destroyed, no hook asked, nothing spawned.
 ///
 /// Empty it is one word. The lists are there once something is asked for, which on the paths that
 /// every use takes is never.
@@ -32,6 +32,8 @@ pub(crate) struct Lists<T> {
     pub(crate) nudge: bool,
     /// Somebody who waits for the pool to warm up or to drain may look again.
     pub(crate) progress: bool,
+    /// To be logged.
+    pub(crate) strategy_panicked: bool,
 }
 
 impl<T> Effects<T> {
@@ -68,6 +70,7 @@ impl<T> Effects<T> {
                 give_up: Vec::new(),
                 nudge: false,
                 progress: false,
+                strategy_panicked: false,
             })
         })
     }

@@ -30,6 +30,9 @@ pub enum BuildError {
     /// There is no tokio runtime around, and the pool needs one for its background work.
     #[error("a pool must be built inside a tokio runtime")]
     NoRuntime,
+    /// The runtime was built without `enable_time`, and the pool needs its timers.
+    #[error("a pool must be built inside a tokio runtime that has timers (enable_time)")]
+    NoTimers,
 }
 
 /// Why a checkout gave no connection.
@@ -43,7 +46,8 @@ pub enum CheckoutError {
     )]
     Timeout {
         /// [`Phase::Connect`] if a connection was being opened that would have been this caller's;
-        /// [`Phase::Queue`] if it waited for another caller to give one back.
+        /// [`Phase::Queue`] if it waited for another caller to give one back; [`Phase::Read`] if it
+        /// waited for a [check](crate::Recycle::check) after `validate_after_idle`.
         phase: Phase,
         /// How long the caller waited.
         waited: Duration,
@@ -109,7 +113,7 @@ pub enum DialCause {
     Failed(Box<dyn Error + Send + Sync>),
     /// It took longer than `connection_timeout`, which was this.
     Timeout(Duration),
-    /// The connector panicked.
+    /// The connector panicked, or [`Hooks::created`](crate::Hooks::created) or the observer did.
     Panicked,
 }
 

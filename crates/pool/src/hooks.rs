@@ -7,7 +7,8 @@ use crate::CloseReason;
 /// Is shown every connection at the turns of its life. Every method does nothing unless it is written.
 ///
 /// For counting only, [`Observe`](evenkeel_stats::Observe) is the simpler tap. Methods run on the
-/// task that caused the event, outside every lock, and must not block.
+/// task that caused the event, outside every lock, and must not block. A panic in one costs the
+/// connection it was shown, and nothing else; one in [`created`](Self::created) counts as a failed connect.
 pub trait Hooks<T>: Send + Sync {
     /// A connection to `target` was opened. Nobody has used it yet.
     fn created(&self, connection: &mut T, target: &Target) {

@@ -97,9 +97,11 @@
 //! # Blocking threads
 //!
 //! A checkout also works outside of a runtime, from a thread in some `block_on`; building the pool
-//! needs one, for the background work. A task is served strictly in order. A thread that blocks may be
+//! needs one, for the background work. A task is served in order. A thread that blocks, and with it who is behind it in line, may be
 //! overtaken for about a millisecond, because handing each connection to a sleeping thread would make
-//! all of them wait for the operating system.
+//! all of them wait for the operating system. Which of the two a caller is, the pool can only guess by
+//! whether it is inside of a tokio task: a thread of `spawn_blocking` is, and so is served in order like
+//! a task; the body of `#[tokio::main]` is not.
 //!
 //! # Features
 //!
@@ -109,6 +111,7 @@
 mod addresses;
 mod backoff;
 mod builder;
+mod check;
 mod checkout;
 mod config;
 mod dial;

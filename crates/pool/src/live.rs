@@ -22,8 +22,10 @@ pub(crate) struct Live<T> {
     pub(crate) since: Timestamp,
     /// Last found good by a check.
     pub(crate) checked: Timestamp,
-    /// Not handed out yet.
+    /// Not handed out yet, and opened for somebody who waits.
     pub(crate) fresh: bool,
+    /// Has been idle.
+    pub(crate) rested: bool,
     /// Whether it may go back.
     pub(crate) reusable: bool,
     /// How often it was handed out.
@@ -42,6 +44,11 @@ impl<T> Live<T> {
         self.fresh = false;
         // The golden ratio spreads consecutive numbers over the whole range.
         n.wrapping_mul(0x9E37_79B9) < u32::MAX / SAMPLE
+    }
+
+    /// Whether it comes straight from its dial, so that there has been no time to die in.
+    pub(crate) const fn is_new(&self) -> bool {
+        self.fresh && !self.rested
     }
 
     /// Since when nobody has heard from it.
@@ -69,6 +76,7 @@ mod tests {
             since: Timestamp::ZERO,
             checked: Timestamp::ZERO,
             fresh: true,
+            rested: false,
             reusable: true,
             uses: 0,
             timed: None,

@@ -8,8 +8,10 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
+use crate::check::Held;
 use crate::effects::Effects;
-use crate::shared::{Held, Shared};
+use crate::live::Live;
+use crate::shared::Shared;
 
 /// Runs until the pool is closed or gone.
 pub(crate) async fn run<T: Send + 'static>(shared: Weak<Shared<T>>, nudge: Arc<Notify>) {
@@ -17,6 +19,10 @@ pub(crate) async fn run<T: Send + 'static>(shared: Weak<Shared<T>>, nudge: Arc<N
     let mut checking = None;
     loop {
         let Some(pause) = look(&shared, &mut checking) else {
+            // What is being checked goes with the pool.
+            if let Some(checking) = checking {
+                checking.abort();
+            }
             return;
         };
         tokio::select! {
@@ -62,11 +68,8 @@ async fn check<T: Send + 'static>(pool: Weak<Shared<T>>) {
     loop {
         if let Some(shared) = pool.upgrade() {
             let now = shared.time.coarse();
-            while under_way.len() < shared.settings.check_concurrency {
-                let Some(live) = shared.lock().take_for_check(now) else {
-                    break;
-                };
-                under_way.push(check_one(Held::new(shared.clone(), live, true), shared.clone()));
+            while let Some(live) = take_for_check(&shared, now) {
+                under_way.push(Held::in_background(shared.clone(), live).check_in_background());
             }
         }
         if under_way.next().await.is_none() {
@@ -79,10 +82,8 @@ async fn check<T: Send + 'static>(pool: Weak<Shared<T>>) {
     }
 }
 
-async fn check_one<T: Send + 'static>(held: Held<T>, shared: Arc<Shared<T>>) {
-    if let Some(live) = held.check(shared.settings.connection_timeout).await {
-        shared.change(|state, now, fx| state.checked(live, now, fx));
-    }
+fn take_for_check<T: Send + 'static>(shared: &Shared<T>, now: Timestamp) -> Option<Box<Live<T>>> {
+    shared.lock().take_for_check(now)
 }
 
 /// Closes the pool with its background task: without it nobody would ever be told of a time-out.

@@ -84,7 +84,7 @@ impl<T: Send + 'static> ConnectionPool<T> {
     /// comes back and by what is opened meanwhile, whichever comes first.
     ///
     /// A caller that blocks its thread (one in `block_on`, not in a task) may be overtaken for up to
-    /// a millisecond; a task never is.
+    /// a millisecond; a task only while such a caller is before it in line.
     ///
     /// # Errors
     ///
@@ -121,7 +121,8 @@ impl<T: Send + 'static> ConnectionPool<T> {
         checkout::at_once(&self.owner.shared)
     }
 
-    /// Waits until `min_connections` are open, and says how many are.
+    /// Waits until `min_connections` are open, or as many as the addresses have room for, and says how
+    /// many are.
     ///
     /// The pool opens them from the moment it is built, whether anybody calls this or not.
     ///
@@ -151,8 +152,8 @@ impl<T: Send + 'static> ConnectionPool<T> {
     }
 
     /// Gives up every connection to `target`, because it is known to be dead or changed: the idle
-    /// ones now, those on loan when they come back, those being opened when they are open. Says how
-    /// many were idle. The address stays in the pool and is dialled anew when somebody needs it.
+    /// ones now, those on loan when they come back; what is being opened is given up. Says how many
+    /// were idle. The address stays in the pool and is dialled anew when somebody needs it.
     pub fn invalidate(&self, target: &Target) -> usize {
         let gone = self
             .owner
@@ -178,14 +179,20 @@ impl<T: Send + 'static> ConnectionPool<T> {
             ..ConnectionPoolConfig::default()
         }
         .validate()?;
-        shared.change(|state, now, fx| state.resize(min_connections, max_connections, now, fx));
+        shared.change(|state, now, fx| {
+            state.check_min(min_connections)?;
+            state.resize(min_connections, max_connections, now, fx);
+            Ok::<_, ConfigError>(())
+        })?;
         tracing::info!(min_connections, max_connections, "pool resized");
         Ok(())
     }
 
     /// Puts these addresses in place of the old ones. `weights` are as many as addresses, or none for
     /// equal ones. Connections to an address that stays are kept; those to one that goes are closed:
-    /// the idle ones now, those on loan when they come back.
+    /// the idle ones now, those on loan when they come back. What is being opened to it is given up.
+    ///
+    /// The strategy is built under the pool's lock, so nobody checks out meanwhile.
     ///
     /// # Errors
     ///
@@ -227,7 +234,8 @@ impl<T: Send + 'static> ConnectionPool<T> {
 
     /// Closes the pool: newcomers and those who wait get [`CheckoutError::Closed`], what is idle is
     /// closed, what is being opened is given up. Then waits until what is on loan has come back, for
-    /// at most `deadline`; what is out longer is closed when it comes back.
+    /// at most `deadline`; what is out longer is closed when it comes back. If the pool's runtime has
+    /// ended, nobody measures the time any more, and nothing is waited for.
     ///
     /// # Cancel safety
     ///
@@ -251,7 +259,7 @@ impl<T: Send + 'static> ConnectionPool<T> {
                 progress.await;
             }
         };
-        let in_time = shared.within(deadline, drained).await.is_ok();
+        let in_time = shared.within(deadline, drained).await.is_some();
         let cut = if in_time { 0 } else { shared.lock().out() };
         let report = CloseReport {
             drained: out.saturating_sub(cut),

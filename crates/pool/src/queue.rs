@@ -46,10 +46,10 @@ impl<W> Queue<W> {
         self.ring.is_empty()
     }
 
-    /// The first in line.
+    /// Everybody in line, in order.
     #[cfg(all(test, not(evenkeel_loom)))]
-    pub(crate) fn head(&self) -> Option<&W> {
-        self.ring.front()?.waiter.as_ref()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &W> {
+        self.ring.iter().filter_map(|entry| entry.waiter.as_ref())
     }
 
     /// The first in line.
@@ -59,6 +59,7 @@ impl<W> Queue<W> {
     }
 
     /// The first one's number.
+    #[cfg(all(test, not(evenkeel_loom)))]
     pub(crate) fn head_number(&self) -> Option<Number> {
         self.ring.front().map(|entry| entry.number)
     }
@@ -86,10 +87,25 @@ impl<W> Queue<W> {
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<W> {
         let waiter = self.ring.pop_front()?.waiter;
-        if self.gaps > 0 {
+        if self.gaps > 0 || self.ring.is_empty() {
             self.close_gaps();
         }
         waiter
+    }
+
+    /// The first for whom `is_it` says so, with the number of those before, and its own.
+    pub(crate) fn first(&mut self, is_it: impl Fn(&W) -> bool) -> Option<(usize, Number, &mut W)> {
+        let mut before = 0;
+        for entry in &mut self.ring {
+            let Some(waiter) = &mut entry.waiter else {
+                continue;
+            };
+            if is_it(waiter) {
+                return Some((before, entry.number, waiter));
+            }
+            before += 1;
+        }
+        None
     }
 
     /// The one with this number, if it is still in line and `is_it` knows it again: the numbers of an
@@ -164,7 +180,7 @@ mod tests {
     use super::*;
 
     fn in_line(queue: &Queue<u32>) -> Vec<u32> {
-        queue.ring.iter().filter_map(|entry| entry.waiter).collect()
+        queue.iter().copied().collect()
     }
 
     proptest! {
@@ -203,7 +219,10 @@ mod tests {
                     _ => {}
                 }
                 prop_assert_eq!(queue.len(), model.len());
-                prop_assert_eq!(queue.head().copied(), model.front().map(|&(_, n)| n));
+                prop_assert_eq!(queue.head_mut().copied(), model.front().map(|&(_, n)| n));
+                let odd = queue.first(|n| n % 2 == 1).map(|(before, number, &mut n)| (before, (number, n)));
+                let expected = model.iter().copied().enumerate().find(|(_, (_, n))| n % 2 == 1);
+                prop_assert_eq!(odd, expected);
                 let expected: Vec<u32> = model.iter().map(|&(_, n)| n).collect();
                 prop_assert_eq!(in_line(&queue), expected);
                 prop_assert!(queue.gaps * 2 <= queue.ring.len(), "gaps are left to grow");
@@ -215,12 +234,17 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_leaves_no_memory_behind() {
+    fn a_burst_leaves_no_memory_behind_whether_it_was_served_or_left() {
         let mut queue = Queue::new();
         let numbers: Vec<_> = (0..5_000).map(|n| queue.push_back(n)).collect();
         for number in numbers {
             queue.remove(number, |_| true);
         }
+        assert_eq!(queue.ring.capacity(), 0);
+        for n in 0..5_000 {
+            queue.push_back(n);
+        }
+        while queue.pop().is_some() {}
         assert_eq!(queue.ring.capacity(), 0);
     }
 }

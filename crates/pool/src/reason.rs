@@ -18,9 +18,10 @@ pub enum CloseReason {
     /// It came back when there were `max_idle_connections` idle, or more open than `max_connections`
     /// after a [`resize`](crate::ConnectionPool::resize).
     Surplus,
-    /// Its holder marked it broken, panicked, or left an operation half done.
+    /// Its holder marked it broken or panicked, or [`Recycle::reset`](crate::Recycle::reset) could not
+    /// make it fit for the next: by default, because an operation was left half done.
     Broken,
-    /// [`Recycle`](crate::Recycle) found it dead: at a look, at a reset or at a health check.
+    /// [`Recycle`](crate::Recycle) found it dead, at a look or at a check.
     Unhealthy,
     /// [`invalidate`](crate::ConnectionPool::invalidate) was called, or its address proved dead.
     Invalidated,

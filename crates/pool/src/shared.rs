@@ -10,6 +10,7 @@ use crossbeam_utils::CachePadded;
 use evenkeel_stats::{Clock, CloseEvent, Observe, RealClock, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::dial::{Dialler, Reservation};
 use crate::effects::{Effects, Lists};
@@ -47,7 +48,6 @@ pub(crate) struct Settings {
     pub(crate) connection_timeout: Duration,
     pub(crate) checkout_timeout: Duration,
     pub(crate) validate_after_idle: Option<Duration>,
-    pub(crate) check_concurrency: usize,
 }
 
 /// The pool's clock. The usual one is known by type, so that reading it is not a virtual call.
@@ -211,6 +211,9 @@ impl<T: Send + 'static> Shared<T> {
         for dial in lists.give_up {
             dial.abort();
         }
+        if lists.strategy_panicked {
+            tracing::error!("the strategy panicked over a choice; any address with room was taken");
+        }
         for order in lists.dial {
             self.runtime.spawn(Reservation::new(self.clone(), order).run());
         }
@@ -219,29 +222,52 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
+    /// Lets users' code see the last of a connection. This runs in destructors and in the background
+    /// task, which a panic would end, and the pool with it.
     fn bury(&self, mut live: Box<Live<T>>, reason: CloseReason) {
-        if let Some(hooks) = &self.hooks {
-            hooks.closed(&mut live.connection, reason);
+        let last = AssertUnwindSafe(move || {
+            if let Some(hooks) = &self.hooks {
+                hooks.closed(&mut live.connection, reason);
+            }
+            if let Some(observer) = &self.observer {
+                observer.close(&CloseEvent {
+                    target: &live.address.target,
+                    age: self.time.coarse().since(live.born),
+                    reason: reason.as_str(),
+                });
+            }
+            drop(live);
+        });
+        if catch_unwind(last).is_err() {
+            tracing::warn!(%reason, "a hook, an observer or a destructor panicked over a closed connection");
         }
-        if let Some(observer) = &self.observer {
-            observer.close(&CloseEvent {
-                target: &live.address.target,
-                age: self.time.coarse().since(live.born),
-                reason: reason.as_str(),
-            });
-        }
-        drop(live);
     }
 
-    /// A time limit that also runs for callers outside of the runtime.
-    pub(crate) fn within<F: Future>(&self, limit: Duration, future: F) -> tokio::time::Timeout<F> {
-        let _inside = self.runtime.enter();
-        tokio::time::timeout(limit, future)
+    /// What `future` gives, unless `limit` passes first or the runtime ends.
+    ///
+    /// The timer is a task, because a timer itself can be polled neither outside of its runtime nor
+    /// after that has ended, and callers may be there.
+    pub(crate) async fn within<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        let mut timer = Timer(self.runtime.spawn(async move { tokio::time::sleep(limit).await }));
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            _ = &mut timer.0 => None,
+        }
     }
 
     /// Closes the pool: nobody is served any more.
     pub(crate) fn shut(self: &Arc<Self>) {
         self.change(|state, _, fx| state.close(fx));
+    }
+}
+
+/// Ends with whoever waits for it.
+struct Timer(JoinHandle<()>);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -251,54 +277,5 @@ impl<T> fmt::Debug for Shared<T> {
             .field("census", &self.state.lock().census())
             .field("settings", &self.settings)
             .finish_non_exhaustive()
-    }
-}
-
-/// A connection that is neither idle nor handed out: being checked, on somebody's time. If that is
-/// dropped half-way, the connection goes and its place is free.
-#[derive(Debug)]
-pub(crate) struct Held<T: Send + 'static> {
-    live: Option<Box<Live<T>>>,
-    shared: Arc<Shared<T>>,
-    /// Whether it counts as being checked in the background.
-    background: bool,
-}
-
-impl<T: Send + 'static> Held<T> {
-    pub(crate) fn new(shared: Arc<Shared<T>>, live: Box<Live<T>>, background: bool) -> Self {
-        Self {
-            live: Some(live),
-            shared,
-            background,
-        }
-    }
-
-    /// Puts it to `Recycle::check`; gives it back if it is good, and closes it if not, or if the
-    /// answer does not come within `limit`.
-    pub(crate) async fn check(mut self, limit: Duration) -> Option<Box<Live<T>>> {
-        let good = match (&self.shared.recycle, &mut self.live) {
-            (Some(recycle), Some(live)) => {
-                let answer = recycle.check(&mut live.connection);
-                self.shared.within(limit, answer).await.unwrap_or(false)
-            }
-            _ => true,
-        };
-        if good { self.live.take() } else { None }
-    }
-}
-
-impl<T: Send + 'static> Drop for Held<T> {
-    fn drop(&mut self) {
-        if let Some(live) = self.live.take() {
-            let background = self.background;
-            self.shared.change(|state, now, fx| {
-                if background {
-                    state.check_failed(live, now, fx);
-                } else {
-                    state.uncount();
-                    state.discard(live, CloseReason::Unhealthy, now, fx);
-                }
-            });
-        }
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! The counts are the permits: a connection may be dialled when `open` and the dials together leave
 //! room below the maximum, and an idle connection is by itself the permission to use it. No method
-//! here waits, reads a clock or runs foreign code; what has to happen outside is collected in
-//! [`Effects`].
+//! here waits or reads a clock, and the only foreign code that runs here is the strategy, which
+//! chooses addresses and must not wait; what has to happen outside is collected in [`Effects`].
 //!
 //! What always holds:
 //! - `open` is the idle, those in use and those being checked; `open + dials <= max_connections`,
 //!   save after a `resize` until what is out has come back;
-//! - while connections are idle and somebody is in line, the head of the line is a caller that blocks
-//!   its thread and was woken to fetch one (see [`line`]).
+//! - while connections are idle, those in line are callers that block their thread and were woken to
+//!   fetch one, or there is no more than one idle connection for each of these (see [`line`]).
 
 mod checkout;
 mod dialling;
@@ -25,7 +25,7 @@ use crate::effects::Effects;
 use crate::live::Live;
 use crate::queue::Queue;
 use crate::reason::ClosedCounts;
-use crate::{BuildError, CloseReason, DialError, ReuseOrder};
+use crate::{BuildError, CloseReason, ConfigError, DialError, ReuseOrder};
 
 pub(crate) use checkout::Returned;
 pub(crate) use dialling::News;
@@ -48,6 +48,8 @@ pub(crate) struct State<T> {
     /// When the background task will look by itself.
     wake_at: Timestamp,
     line: Queue<Waiter<T>>,
+    /// How many in line were woken to fetch something idle and have not come yet.
+    woken: usize,
     max_idle: usize,
     max: usize,
     open: usize,
@@ -129,6 +131,7 @@ impl<T> State<T> {
             epoch: 0,
             wake_at: Timestamp::ZERO,
             line: Queue::new(),
+            woken: 0,
             max_idle: limits.max_idle,
             max: limits.max,
             open: 0,
@@ -187,7 +190,7 @@ impl<T> State<T> {
     pub(crate) fn warm(&self) -> Option<Result<(), crate::CheckoutError>> {
         if self.closing {
             Some(Err(crate::CheckoutError::Closed))
-        } else if self.open >= self.limits.min {
+        } else if self.open >= self.limits.min.min(self.book.room()) {
             Some(Ok(()))
         } else if self.book.all_dead() {
             self.last_dial
@@ -198,14 +201,22 @@ impl<T> State<T> {
         }
     }
 
-    /// Connections that are neither idle nor gone.
+    /// Connections on loan.
     pub(crate) fn out(&self) -> usize {
-        self.open.saturating_sub(self.idle.len())
+        self.open.saturating_sub(self.idle.len() + self.checking)
+    }
+
+    /// Whether the addresses have room for a minimum, as far as they are limited.
+    pub(crate) fn check_min(&self, min: usize) -> Result<(), ConfigError> {
+        self.book.check_min(min)
     }
 
     /// Changes the limits; what is idle and too much goes at once, what is out on its return.
     pub(crate) fn resize(&mut self, min: usize, max: usize, now: Timestamp, fx: &mut Effects<T>) {
         self.limits.min = min;
+        // Whoever waits for the minimum looks again, and what was kept for it may be due.
+        fx.lists().progress = true;
+        self.look_at(now, fx);
         self.max = max;
         self.epoch += 1;
         let mut surplus = self.open.saturating_sub(max);
@@ -233,6 +244,8 @@ impl<T> State<T> {
             let standing = book.standing(&live.address, live.generation);
             (standing == Standing::Removed).then_some(CloseReason::Removed)
         });
+        self.give_up_pointless(fx);
+        fx.lists().progress = true;
         self.plan(now, fx);
         Ok(())
     }
@@ -248,14 +261,21 @@ impl<T> State<T> {
         if !self.book.invalidate(target) {
             return 0;
         }
+        self.give_up_pointless(fx);
+        let gone = self.sweep_old(target, fx);
+        self.plan(now, fx);
+        gone
+    }
+
+    /// Closes what is idle to an address whose generation was raised, and has the others looked at
+    /// when they come back. Says how many went.
+    fn sweep_old(&mut self, target: &evenkeel_io_core::Target, fx: &mut Effects<T>) -> usize {
         self.epoch += 1;
         let before = self.idle.len();
         self.sweep(fx, |_, live| {
             (live.address.target == *target).then_some(CloseReason::Invalidated)
         });
-        let gone = before - self.idle.len();
-        self.plan(now, fx);
-        gone
+        before - self.idle.len()
     }
 
     /// Refuses newcomers, sends those who wait away, closes what is idle, gives up what is being
@@ -293,7 +313,7 @@ impl<T> State<T> {
     fn forget(&mut self, live: Box<Live<T>>, reason: CloseReason, fx: &mut Effects<T>) {
         self.open = self.open.saturating_sub(1);
         *self.counts.closed.slot(reason) += 1;
-        self.book.closed(&live.address);
+        self.book.closed(&live.address, live.generation);
         if self.closing {
             fx.lists().progress = true;
         }

@@ -98,7 +98,11 @@ fn a_success_ends_the_pause() {
     let mut book = book(1, None);
     let (slow, quick) = (dial(&mut book, Timestamp::ZERO), dial(&mut book, Timestamp::ZERO));
     fail(&mut book, &quick, Timestamp::ZERO);
-    assert!(book.opened(&slow, Duration::ZERO, Timestamp::ZERO));
+    assert_eq!(
+        book.opened(&slow, Duration::ZERO, Timestamp::ZERO),
+        (true, 0),
+        "it had been failing"
+    );
     dial(&mut book, Timestamp::ZERO);
 }
 

@@ -84,6 +84,29 @@ fn a_file_is_read_as_people_write_it() {
 
 #[cfg(feature = "serde")]
 #[test]
+fn no_limit_survives_a_file_as_well_as_a_limit() {
+    for limited in [false, true] {
+        let config = ConnectionPoolConfig {
+            max_idle_connections: limited.then_some(7),
+            max_connections_per_address: limited.then_some(7),
+            max_lifetime: limited.then_some(Duration::from_secs(7)),
+            validate_after_idle: limited.then_some(Duration::from_secs(7)),
+            ..ConnectionPoolConfig::default()
+        };
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(
+            toml::from_str::<ConnectionPoolConfig>(&text).unwrap(),
+            config,
+            "{text}"
+        );
+    }
+    let forever: ConnectionPoolConfig = toml::from_str("max_lifetime = \"forever\"").unwrap();
+    assert_eq!(forever.max_lifetime, None);
+    assert!(toml::from_str::<ConnectionPoolConfig>("max_lifetime = \"for ever\"").is_err());
+}
+
+#[cfg(feature = "serde")]
+#[test]
 fn a_misspelt_field_is_refused_by_name() {
     let error = toml::from_str::<ConnectionPoolConfig>("idle_timout = \"1s\"").unwrap_err();
     assert!(error.to_string().contains("idle_timout"), "{error}");

@@ -32,8 +32,10 @@ impl<T> State<T> {
     /// their thread and were woken, and those may be overtaken for a while.
     #[inline]
     pub(crate) fn take_idle(&mut self) -> Option<Box<Live<T>>> {
-        let live = self.pop_idle()?;
-        self.count(&live);
+        let mut live = self.pop_idle()?;
+        // Whomever it was opened for, it is open before this one asks.
+        live.fresh = false;
+        self.hits += 1;
         Some(live)
     }
 
@@ -122,6 +124,7 @@ impl<T> State<T> {
     ) {
         self.forget(live, reason, fx);
         self.plan(now, fx);
+        self.give_up_hope(fx);
     }
 
     /// A connection was taken that only somebody who waits may have: it goes back unused.
@@ -140,11 +143,12 @@ impl<T> State<T> {
     pub(crate) fn detach(&mut self, live: &Live<T>, now: Timestamp, fx: &mut Effects<T>) {
         self.open = self.open.saturating_sub(1);
         self.counts.closed.detached += 1;
-        self.book.closed(&live.address);
+        self.book.closed(&live.address, live.generation);
         if self.closing {
             fx.lists().progress = true;
         }
         self.plan(now, fx);
+        self.give_up_hope(fx);
     }
 
     /// Why a connection may not go back, if it may not.
@@ -162,7 +166,7 @@ impl<T> State<T> {
         if live.expires <= now {
             return Some(CloseReason::Expired);
         }
-        let too_many = self.open > self.max || (self.line.is_empty() && self.idle.len() >= self.max_idle);
+        let too_many = self.open > self.max || (!self.is_short() && self.idle.len() >= self.max_idle);
         too_many.then_some(CloseReason::Surplus)
     }
 }

@@ -6,7 +6,6 @@ use evenkeel_stats::Timestamp;
 use futures::future::AbortHandle;
 
 use super::State;
-use crate::CheckoutError;
 use crate::addresses::{Choice, Chosen};
 use crate::effects::{DialEnd, DialOrder, Effects};
 
@@ -49,7 +48,11 @@ impl<T> State<T> {
             && !self.closing
         {
             let random = self.rng.u64(..);
-            let chosen = match self.book.select_address(now, random) {
+            let choice = self.book.select_address(now, random);
+            if self.book.strategy_panicked() {
+                fx.lists().strategy_panicked = true;
+            }
+            let chosen = match choice {
                 Choice::Dial(chosen) => chosen,
                 Choice::Later(at) => {
                     self.look_at(at, fx);
@@ -116,6 +119,15 @@ impl<T> State<T> {
         }
     }
 
+    /// Gives up the dials whose connection would be closed at once.
+    pub(super) fn give_up_pointless(&mut self, fx: &mut Effects<T>) {
+        for dial in &mut self.dials {
+            if !self.book.is_wanted(&dial.chosen) {
+                fx.lists().give_up.extend(dial.give_up());
+            }
+        }
+    }
+
     /// A dial has ended. Says what to log.
     pub(crate) fn dial_ended(
         &mut self,
@@ -131,7 +143,8 @@ impl<T> State<T> {
         fx.lists().progress = true;
         let turn = match end {
             DialEnd::Opened(mut live) => {
-                let recovered = self.book.opened(&dial.chosen, took, now);
+                let (recovered, generation) = self.book.opened(&dial.chosen, took, now);
+                live.generation = generation;
                 self.last_dial = None;
                 self.counts.created += 1;
                 self.open += 1;
@@ -149,15 +162,11 @@ impl<T> State<T> {
             DialEnd::Failed(error) => {
                 self.counts.failed_dials += 1;
                 let dead = self.book.failed(&dial.chosen, took, now, &mut self.rng);
-                self.last_dial = Some(error.clone());
+                self.last_dial = Some(error);
                 if dead {
-                    let target = dial.chosen.address.target.clone();
-                    self.invalidate(&target, now, fx);
+                    self.sweep_old(&dial.chosen.address.target, fx);
                 }
-                // As long as something is open, those in line may get that.
-                if self.open == 0 && self.book.all_dead() {
-                    self.send_all_away(&CheckoutError::Connect(error), fx);
-                }
+                self.give_up_hope(fx);
                 dead.then_some(News::Dead)
             }
             DialEnd::GivenUp => {

@@ -4,8 +4,9 @@
 //! nobody overtakes it. For a caller that *blocks its thread* the same would be a convoy: every
 //! connection would lie still until the operating system has woken a thread, and the thread that
 //! gave it back would go to sleep at once. Such a caller is only woken; until it comes, whoever is
-//! there first may use the connection, and the caller keeps its place at the head. Once it has waited
-//! [`PATIENCE`], the next connection is handed to it after all.
+//! there first may use the connection, and the caller keeps its place. One idle connection lies there
+//! for each who was woken and no more: what comes back beside them is for the next in line. Once a
+//! caller at the head has waited [`PATIENCE`], the next connection is handed to it after all.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -14,11 +15,11 @@ use std::time::Duration;
 use evenkeel_stats::{Phase, Timestamp};
 
 use super::State;
-use crate::CheckoutError;
 use crate::effects::Effects;
 use crate::live::Live;
 use crate::queue::Number;
 use crate::seat::Seat;
+use crate::{CheckoutError, CloseReason};
 
 /// How long a caller that blocks its thread may be overtaken: some hundred wake-ups of a thread, and
 /// nothing that a person or a request notices. On the coarse clock it is whatever is left of the tick.
@@ -109,7 +110,8 @@ impl<T> State<T> {
         } else {
             self.line.push_back(waiter)
         };
-        self.waits += 1;
+        // One that keeps its turn was counted when it first had to wait, if it had to.
+        self.waits += u64::from(!caller.keeps_turn);
         self.earliest_deadline = self.earliest_deadline.min(caller.deadline);
         self.look_at(caller.deadline, fx);
         self.plan(now, fx);
@@ -134,33 +136,43 @@ impl<T> State<T> {
     /// A caller that blocks its thread comes for what it was woken for. `None` if others were faster;
     /// it keeps its place then.
     pub(crate) fn fetch(&mut self, place: &Place<T>, fx: &mut Effects<T>) -> Option<Box<Live<T>>> {
-        let first = self.line.head_number() == Some(place.number);
         let waiter = self.line.find(place.number, |waiter| waiter.is_at(place))?;
-        waiter.woken = false;
-        if !first {
+        if !std::mem::take(&mut waiter.woken) {
             return None;
         }
-        let live = self.take_idle()?;
-        self.line.pop();
-        self.wake_head(fx);
+        self.woken = self.woken.saturating_sub(1);
+        let live = self.pop_idle()?;
+        self.count(&live);
+        self.line.remove(place.number, |waiter| waiter.is_at(place));
+        self.match_idle(fx);
         Some(live)
     }
 
     /// The waiter gives up. What it was served with, if anything, it must bring back by
     /// [`take_back`](Self::take_back).
     pub(crate) fn leave(&mut self, place: &Place<T>, fx: &mut Effects<T>) {
-        if self
-            .line
-            .remove(place.number, |waiter| waiter.is_at(place))
-            .is_some()
-        {
-            self.wake_head(fx);
+        if let Some(waiter) = self.line.remove(place.number, |waiter| waiter.is_at(place)) {
+            self.has_gone(&waiter);
+            self.match_idle(fx);
             self.give_up_surplus(fx);
         }
     }
 
+    /// Somebody is out of the line.
+    #[inline]
+    fn has_gone(&mut self, waiter: &Waiter<T>) {
+        self.woken = self.woken.saturating_sub(usize::from(waiter.woken));
+    }
+
+    /// Whether somebody in line would be served with one more connection: not all were woken already,
+    /// each for an idle one that lies there.
+    #[inline]
+    pub(super) fn is_short(&self) -> bool {
+        self.idle.len() < self.woken || self.woken < self.line.len()
+    }
+
     /// Gives a connection that is fit for use to the head of the line, or makes it idle; `cold` puts
-    /// it where it is used last.
+    /// it to those that nobody has used for long.
     pub(super) fn place(
         &mut self,
         live: Box<Live<T>>,
@@ -174,15 +186,47 @@ impl<T> State<T> {
                 continue;
             }
             if waiter.blocks && now.since(waiter.joined) < PATIENCE {
-                let first = !std::mem::replace(&mut waiter.woken, true);
-                let waker = if first { waiter.seat.waker() } else { None };
-                self.lay_idle(live, cold, fx);
-                return waker.map_or(Placed::Idle, Placed::Wake);
+                return self.place_beside_sleepers(live, cold, now, fx);
             }
             return match self.pop(&live, fx) {
                 Some(seat) => Placed::Hand(seat, live),
                 None => break,
             };
+        }
+        self.lay_idle(live, cold, fx);
+        Placed::Idle
+    }
+
+    /// The same while the head of the line is a caller that blocks its thread.
+    fn place_beside_sleepers(
+        &mut self,
+        live: Box<Live<T>>,
+        cold: bool,
+        now: Timestamp,
+        fx: &mut Effects<T>,
+    ) -> Placed<T> {
+        // If somebody was woken whose connection another has taken, this one is in its place.
+        while self.idle.len() >= self.woken
+            && let Some((ahead, number, waiter)) = self.line.first(|waiter| !waiter.woken)
+        {
+            let late = waiter.deadline <= now;
+            if waiter.blocks && !late {
+                waiter.woken = true;
+                self.woken += 1;
+                let waker = waiter.seat.waker();
+                self.lay_idle(live, cold, fx);
+                return waker.map_or(Placed::Idle, Placed::Wake);
+            }
+            let Some(waiter) = self.line.remove(number, |_| true) else {
+                break;
+            };
+            if late {
+                let error = self.timeout(waiter.joined, ahead, now);
+                fx.lists().serve.push((waiter.seat, Err(Box::new(error))));
+                continue;
+            }
+            self.served(&live, fx);
+            return Placed::Hand(waiter.seat, live);
         }
         self.lay_idle(live, cold, fx);
         Placed::Idle
@@ -206,18 +250,25 @@ impl<T> State<T> {
     /// Takes the head out of the line, to be served with `live`.
     fn pop(&mut self, live: &Live<T>, fx: &mut Effects<T>) -> Option<Arc<Seat<T>>> {
         let waiter = self.line.pop()?;
+        self.has_gone(&waiter);
+        self.served(live, fx);
+        // What lay there for a sleeper is the next one's now.
+        self.match_idle(fx);
+        Some(waiter.seat)
+    }
+
+    /// Somebody has left the line to be served with `live`.
+    fn served(&mut self, live: &Live<T>, fx: &mut Effects<T>) {
         self.count(live);
         if !self.dials.is_empty() {
             self.give_up_surplus(fx);
         }
-        // What lay there for a sleeper is the next one's now.
-        self.wake_head(fx);
-        Some(waiter.seat)
     }
 
     fn lay_idle(&mut self, mut live: Box<Live<T>>, cold: bool, fx: &mut Effects<T>) {
         // For somebody who waits it stays what was opened for them, until they fetch it.
         live.fresh &= !self.line.is_empty();
+        live.rested = true;
         self.look_at(live.expires, fx);
         if cold {
             self.idle.push_front(live);
@@ -226,30 +277,36 @@ impl<T> State<T> {
         }
     }
 
-    /// Somebody left the line or took an idle connection: if there is another one, the head is to
-    /// come for it.
+    /// Somebody left the line or took an idle connection: what lies idle beyond those who were woken
+    /// is for the next in line, and beyond everybody as many as may be idle.
     #[inline]
-    fn wake_head(&mut self, fx: &mut Effects<T>) {
-        if !self.idle.is_empty() && !self.line.is_empty() {
-            self.wake_head_for_idle(fx);
+    fn match_idle(&mut self, fx: &mut Effects<T>) {
+        if self.idle.len() > self.woken {
+            self.match_idle_slowly(fx);
         }
     }
 
-    fn wake_head_for_idle(&mut self, fx: &mut Effects<T>) {
-        while let Some(waiter) = self.line.head_mut() {
+    fn match_idle_slowly(&mut self, fx: &mut Effects<T>) {
+        while self.idle.len() > self.woken
+            && let Some((_, number, waiter)) = self.line.first(|waiter| !waiter.woken)
+        {
             if waiter.blocks {
-                if !std::mem::replace(&mut waiter.woken, true) {
-                    fx.lists().wake.extend(waiter.seat.waker());
-                }
-                return;
+                waiter.woken = true;
+                self.woken += 1;
+                fx.lists().wake.extend(waiter.seat.waker());
+                continue;
             }
-            let Some(live) = self.pop_idle() else {
-                return;
-            };
-            if let Some(waiter) = self.line.pop() {
+            if let Some(waiter) = self.line.remove(number, |_| true)
+                && let Some(live) = self.pop_idle()
+            {
                 self.count(&live);
                 fx.lists().serve.push((waiter.seat, Ok(live)));
             }
+        }
+        while self.idle.len() > self.max_idle.max(self.woken)
+            && let Some(live) = self.idle.pop_front()
+        {
+            self.forget(live, CloseReason::Surplus, fx);
         }
     }
 
@@ -268,28 +325,42 @@ impl<T> State<T> {
         });
         self.earliest_deadline = earliest;
         for (waiter, ahead) in late {
+            self.has_gone(&waiter);
             let error = self.timeout(waiter.joined, ahead, now);
             fx.lists().serve.push((waiter.seat, Err(Box::new(error))));
         }
-        self.wake_head(fx);
+        self.match_idle(fx);
         self.give_up_surplus(fx);
     }
 
     fn expire_head(&mut self, now: Timestamp, fx: &mut Effects<T>) {
         if let Some(waiter) = self.line.pop() {
+            self.has_gone(&waiter);
             let error = self.timeout(waiter.joined, 0, now);
             fx.lists().serve.push((waiter.seat, Err(Box::new(error))));
         }
     }
 
     fn timeout(&mut self, joined: Timestamp, ahead: usize, now: Timestamp) -> CheckoutError {
+        let phase = if ahead < self.dials.len() {
+            Phase::Connect
+        } else {
+            Phase::Queue
+        };
+        self.timeout_in(phase, joined, ahead, now)
+    }
+
+    /// The time of somebody is over who is not in line.
+    pub(crate) fn timeout_in(
+        &mut self,
+        phase: Phase,
+        joined: Timestamp,
+        ahead: usize,
+        now: Timestamp,
+    ) -> CheckoutError {
         self.counts.timeouts += 1;
         CheckoutError::Timeout {
-            phase: if ahead < self.dials.len() {
-                Phase::Connect
-            } else {
-                Phase::Queue
-            },
+            phase,
             waited: now.since(joined),
             ahead,
             last_dial: self.last_dial.clone(),
@@ -301,14 +372,25 @@ impl<T> State<T> {
         while let Some(waiter) = self.line.pop() {
             fx.lists().serve.push((waiter.seat, Err(Box::new(error.clone()))));
         }
+        self.woken = 0;
         self.earliest_deadline = Timestamp::MAX;
     }
 
-    /// Whether the head of the line blocks its thread and was woken.
+    /// Tells those in line why, once there is nothing to wait for: every address has proved dead, and
+    /// nothing that is open may be lent again.
+    pub(super) fn give_up_hope(&mut self, fx: &mut Effects<T>) {
+        if !self.line.is_empty()
+            && self.book.all_dead()
+            && !self.book.has_good()
+            && let Some(error) = self.last_dial.clone()
+        {
+            self.send_all_away(&CheckoutError::Connect(error), fx);
+        }
+    }
+
+    /// How many in line were woken to fetch something.
     #[cfg(all(test, not(evenkeel_loom)))]
-    pub(super) fn head_was_woken(&self) -> bool {
-        self.line
-            .head()
-            .is_some_and(|waiter| waiter.blocks && waiter.woken)
+    pub(super) fn woken_in_line(&self) -> usize {
+        self.line.iter().filter(|waiter| waiter.woken).count()
     }
 }

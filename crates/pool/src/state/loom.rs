@@ -169,6 +169,7 @@ fn live() -> Box<Live<u32>> {
         since: NOW,
         checked: NOW,
         fresh: false,
+        rested: false,
         reusable: true,
         uses: 0,
         timed: None,

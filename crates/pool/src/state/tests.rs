@@ -202,6 +202,7 @@ impl Bench {
                 since: self.now,
                 checked: self.now,
                 fresh: true,
+                rested: false,
                 reusable: true,
                 uses: 0,
                 timed: None,

@@ -12,14 +12,21 @@ use crate::live::Live;
 /// The pause between two rounds of reaping, so that what falls due together goes by and by.
 const REAP_PAUSE: Duration = Duration::from_millis(100);
 
+/// Idle connections that are checked at a time, at most; and never more than a quarter of them, or one.
+const MOST_CHECKS: usize = 16;
+
 impl<T> State<T> {
     /// Does what is due. Says when to look again; never once the pool is closed.
     pub(crate) fn upkeep(&mut self, now: Timestamp, fx: &mut Effects<T>) -> Option<Timestamp> {
         if self.closing {
             return None;
         }
-        // What comes back while the background task sleeps can not fall idle sooner than this.
-        self.wake_at = now.saturating_add(self.limits.idle_timeout);
+        // What comes back while the background task sleeps can fall due neither for closing nor for a
+        // check sooner than this.
+        let shortest = self.limits.check_every.map_or(self.limits.idle_timeout, |every| {
+            every.min(self.limits.idle_timeout)
+        });
+        self.wake_at = now.saturating_add(shortest);
         self.expire_waiters(now, fx);
         self.wake_at = self.wake_at.min(self.earliest_deadline);
         self.reap(now, fx);
@@ -94,6 +101,11 @@ impl<T> State<T> {
         if self.closing || !self.line.is_empty() {
             return None;
         }
+        // The others stay for whoever asks meanwhile.
+        let most = ((self.idle.len() + self.checking) / 4).clamp(1, MOST_CHECKS);
+        if self.checking >= most {
+            return None;
+        }
         let due = |live: &Live<T>| live.quiet_since().saturating_add(every) <= now;
         let at = self.idle.iter().position(|live| due(live))?;
         self.checking += 1;
@@ -110,7 +122,7 @@ impl<T> State<T> {
         quiet.map(|since| since.saturating_add(every))
     }
 
-    /// A checked connection is good: it goes back where it is used last.
+    /// A checked connection is good: it goes back to those that nobody has used for long.
     pub(crate) fn checked(&mut self, mut live: Box<Live<T>>, now: Timestamp, fx: &mut Effects<T>) {
         self.checking = self.checking.saturating_sub(1);
         live.checked = now;
@@ -124,6 +136,11 @@ impl<T> State<T> {
     /// A checked connection is dead.
     pub(crate) fn check_failed(&mut self, live: Box<Live<T>>, now: Timestamp, fx: &mut Effects<T>) {
         self.checking = self.checking.saturating_sub(1);
-        self.discard(live, CloseReason::Unhealthy, now, fx);
+        let reason = if self.closing {
+            CloseReason::Shutdown
+        } else {
+            CloseReason::Unhealthy
+        };
+        self.discard(live, reason, now, fx);
     }
 }

@@ -37,6 +37,16 @@ async fn nonsense_is_refused_by_the_name_of_its_field() {
         ),
         ("weights", refused(bare().address(target(1)).weights([1, 2]))),
         ("weights", refused(bare().address(target(1)).weights([0]))),
+        (
+            "max_connections_per_address",
+            refused(builder(
+                &script,
+                ConnectionPoolConfig {
+                    max_connections_per_address: Some(1),
+                    ..config(2, 4)
+                },
+            )),
+        ),
     ];
     for (field, error) in cases {
         assert!(error.starts_with(field), "{field}: {error}");
@@ -53,4 +63,38 @@ fn without_a_runtime_there_is_an_error_and_no_panic() {
         config(0, 4),
     );
     assert!(matches!(built, Err(BuildError::NoRuntime)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_minimum_that_the_addresses_have_no_room_for_is_refused_or_reached_as_far_as_may_be() {
+    let script = Script::opening();
+    let pool = builder(
+        &script,
+        ConnectionPoolConfig {
+            max_connections_per_address: Some(2),
+            ..config(4, 8)
+        },
+    )
+    .address(target(2))
+    .build()
+    .unwrap();
+    assert_eq!(pool.warm_up().await.unwrap(), 4);
+    let error = pool.resize(5, 8).unwrap_err();
+    assert_eq!(error.field, "max_connections_per_address");
+    // Who is there is not the config's to say.
+    pool.set_addresses([target(2)], &[]).unwrap();
+    assert_eq!(pool.warm_up().await.unwrap(), 2);
+}
+
+#[test]
+fn without_timers_there_is_an_error_and_no_pool_that_is_closed() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let script = Script::opening();
+    let _inside = runtime.enter();
+    let built = ConnectionPool::new(
+        move |target| script.clone().dial(target),
+        [target(1)],
+        config(0, 4),
+    );
+    assert!(matches!(built, Err(BuildError::NoTimers)), "{built:?}");
 }

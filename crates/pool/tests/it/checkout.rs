@@ -67,6 +67,30 @@ async fn a_task_that_comes_back_at_once_does_not_overtake_those_who_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sleeper_that_nobody_polls_keeps_one_connection_and_not_the_line() {
+    let pool = pool(&Script::opening(), config(0, 2));
+    let held = take(&pool, 2).await;
+    // The body of a test is taken for a thread that blocks.
+    let mut sleeper = Box::pin(pool.checkout());
+    assert!(poll_once(sleeper.as_mut()).is_pending());
+    let task = {
+        let pool = pool.clone();
+        tokio::spawn(async move { pool.checkout().await.map(drop) })
+    };
+    settle().await;
+    let mut second = Box::pin(pool.checkout());
+    assert!(poll_once(second.as_mut()).is_pending());
+    drop(held);
+    settle().await;
+    assert!(task.is_finished(), "{:?}", pool.stats());
+    assert!(
+        poll_once(second.as_mut()).is_ready(),
+        "it was not woken for what the task gave back"
+    );
+    assert!(poll_once(sleeper.as_mut()).is_ready());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_timeout_comes_in_time_and_tells_queueing_from_connecting() {
     let script = Script::always(Act::Open(SECOND)).then([Act::Open(MILLI)]);
     let pool = pool(
@@ -177,6 +201,24 @@ async fn fifo_uses_all_connections_alike() {
     assert_eq!(seen[..3], seen[3..]);
     seen.sort_unstable();
     assert_eq!(seen, [0, 0, 1, 1, 2, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn checkout_and_return_of_an_idle_connection_allocate_nothing() {
+    let pool = pool(&Script::opening(), config(4, 4));
+    pool.warm_up().await.unwrap();
+    let counted = allocation_counter::measure(|| {
+        for _ in 0..1000 {
+            let Poll::Ready(Ok(loan)) = poll_once(pin!(pool.checkout())) else {
+                panic!("an idle connection was not lent at once");
+            };
+            drop(loan);
+            drop(pool.try_checkout().expect("an idle connection"));
+        }
+    });
+    assert_eq!(counted.count_total, 0);
+    let counted = allocation_counter::measure(|| drop(std::hint::black_box(Box::new(1))));
+    assert_eq!(counted.count_total, 1, "nothing is counted here");
 }
 
 /// Real threads and real time: ten of them at four connections, each blocking.

@@ -33,6 +33,33 @@ async fn close_refuses_newcomers_answers_waiters_and_waits_for_what_is_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn close_does_not_wait_for_checks() {
+    use evenkeel_pool::Recycle;
+    use futures::future::BoxFuture;
+
+    struct NeverAnswers;
+    impl Recycle<Conn> for NeverAnswers {
+        fn check<'a>(&'a self, _: &'a mut Conn) -> BoxFuture<'a, bool> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let script = Script::opening();
+    let pool = builder(&script, config(4, 4))
+        .recycle(NeverAnswers)
+        .build()
+        .unwrap();
+    pool.warm_up().await.unwrap();
+    tokio::time::sleep(31 * SECOND).await;
+    assert_eq!((pool.stats().used, pool.stats().checking), (0, 1));
+    let start = tokio::time::Instant::now();
+    let report = pool.close(10 * SECOND).await;
+    assert_eq!((report.drained, report.cut), (0, 0));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    settle().await;
+    assert_eq!((script.open(), pool.stats().closed.shutdown), (0, 4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn close_reports_what_is_still_out_at_the_deadline() {
     let script = Script::opening();
     let pool = pool(&script, config(0, 2));
@@ -112,4 +139,59 @@ fn a_pool_whose_runtime_has_ended_says_so_instead_of_hanging() {
     ));
     let stats = pool.stats();
     assert_eq!((stats.size, stats.dialling), (0, 0));
+}
+
+#[test]
+fn closing_after_the_runtime_has_ended_neither_panics_nor_waits() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let script = Script::opening();
+    let (pool, held) = runtime.block_on(async {
+        let script = script.clone();
+        let pool = ConnectionPool::new(
+            move |target| script.clone().dial(target),
+            [target(1)],
+            config(0, 2),
+        )
+        .unwrap();
+        let held = pool.checkout().await.unwrap();
+        (pool, held)
+    });
+    drop(runtime);
+    let report = futures::executor::block_on(pool.close(3600 * SECOND));
+    assert_eq!((report.drained, report.cut), (0, 1));
+    drop(held);
+    assert_eq!(script.open(), 0);
+}
+
+#[test]
+fn a_runtime_that_ends_in_a_panic_is_held_against_no_address() {
+    let script = Script::always(Act::Hang);
+    let (sender, pools) = std::sync::mpsc::channel();
+    let thread = {
+        let script = script.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let pool = ConnectionPool::new(
+                    move |target| script.clone().dial(target),
+                    (1..=50).map(target),
+                    config(1, 1),
+                )
+                .unwrap();
+                settle().await;
+                sender.send(pool).unwrap();
+                panic!("told to");
+            });
+        })
+    };
+    assert!(thread.join().is_err());
+    let pool = pools.recv().unwrap();
+    assert_eq!((pool.stats().failed_dials, script.dialled()), (0, 1));
+    assert!(pool.is_closed());
 }

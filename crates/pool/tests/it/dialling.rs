@@ -2,8 +2,11 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use evenkeel_pool::CheckoutError;
+use evenkeel_strategy::{BuildContext, PickContext, PickError, Picker, RoundRobin, Strategy};
 
 use super::script::{Act, Script};
 use super::*;
@@ -162,4 +165,41 @@ async fn a_slow_dial_gives_way_to_its_deadline_and_the_timeout_names_it() {
         panic!("{error}");
     };
     assert!(dial.to_string().contains("not done within 50ms"), "{error}");
+}
+
+/// Round robin that panics when it is told to.
+#[derive(Clone, Debug)]
+struct Fragile(Arc<AtomicBool>, Arc<dyn Picker>);
+
+impl Strategy for Fragile {
+    fn build(&self, context: &BuildContext<'_>) -> Result<Arc<dyn Picker>, evenkeel_strategy::BuildError> {
+        let inner = RoundRobin.build(context)?;
+        Ok(Arc::new(Self(self.0.clone(), inner)))
+    }
+}
+
+impl Picker for Fragile {
+    fn pick(&self, context: &PickContext<'_>) -> Result<usize, PickError> {
+        assert!(!self.0.load(SeqCst), "told to");
+        self.1.pick(context)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strategy_that_panics_loses_nobody_and_the_pool_goes_on() {
+    let script = Script::opening();
+    let panics = Arc::new(AtomicBool::new(false));
+    let empty = RoundRobin.build(&BuildContext::new(&[])).unwrap();
+    let pool = builder(&script, config(0, 3))
+        .address(target(2))
+        .strategy(Fragile(panics.clone(), empty))
+        .build()
+        .unwrap();
+    let held = take(&pool, 1).await;
+    panics.store(true, SeqCst);
+    let more = take(&pool, 2).await;
+    panics.store(false, SeqCst);
+    drop((held, more));
+    let stats = pool.stats();
+    assert_eq!((stats.idle, stats.used, stats.pending_requests), (3, 0, 0));
 }

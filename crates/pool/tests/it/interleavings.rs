@@ -17,6 +17,8 @@ enum Step {
     Cancel {
         polls: u8,
     },
+    /// Somebody asks and is not polled again, as one in a `block_on` may be.
+    Forget,
     /// Somebody asks and breaks what it got.
     Break,
     Pass(u16),
@@ -32,6 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..50_u16, 1..400_u16).prop_map(|(hold, patience)| Step::Use { hold, patience }),
         3 => (0..6_u8).prop_map(|polls| Step::Cancel { polls }),
+        1 => Just(Step::Forget),
         1 => Just(Step::Break),
         4 => (0..40_u16).prop_map(Step::Pass),
         3 => prop_oneof![
@@ -60,7 +63,7 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
             ..config(1, 3)
         },
     );
-    let (mut users, mut largest) = (Vec::new(), 3);
+    let (mut users, mut forgotten, mut largest) = (Vec::new(), Vec::new(), 3);
     for step in steps {
         match step {
             Step::Use { hold, patience } => {
@@ -78,6 +81,12 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
                         break;
                     }
                     tokio::task::yield_now().await;
+                }
+            }
+            Step::Forget => {
+                let mut asking = Box::pin(pool.checkout());
+                if poll_once(asking.as_mut()).is_pending() {
+                    forgotten.push(asking);
                 }
             }
             Step::Break => {
@@ -105,6 +114,8 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
         prop_assert!(answer.is_ok(), "a waiter without an answer: {pool:?}");
         answer.unwrap().unwrap();
     }
+    // Its own time-out takes what it never came for out of its hands no sooner than this.
+    drop(forgotten);
     let warm = tokio::time::timeout(60 * SECOND, async {
         while pool.warm_up().await.is_err() {
             tokio::time::sleep(MILLI).await;

@@ -38,6 +38,30 @@ async fn invalidate_in_mid_flight_closes_idle_ones_now_others_on_return_and_the_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dial_that_hangs_to_what_is_gone_or_invalid_keeps_nobody_waiting() {
+    for invalidate in [false, true] {
+        let script = Script::opening().then([Act::Hang]);
+        let pool = pool(&script, config(0, 4));
+        let waiter = {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.checkout().await.map(drop) })
+        };
+        settle().await;
+        if invalidate {
+            pool.invalidate(&target(1));
+        } else {
+            pool.set_addresses([target(2)], &[]).unwrap();
+        }
+        settle().await;
+        assert!(
+            waiter.is_finished(),
+            "waits for a dial that can only be thrown away"
+        );
+        assert_eq!(pool.stats().dialling, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn weights_decide_where_new_connections_go() {
     let script = Script::opening();
     let pool = builder(&script, config(0, 40))

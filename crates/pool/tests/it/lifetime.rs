@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::script::Script;
+use super::script::{Act, Script};
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -97,6 +97,55 @@ async fn more_idle_ones_than_allowed_are_closed_on_return() {
     drop(take(&pool, 10).await);
     let stats = pool.stats();
     assert_eq!((stats.idle, stats.closed.surplus), (3, 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_idle_ones_than_allowed_are_closed_although_somebody_sleeps() {
+    let pool = pool(
+        &Script::opening(),
+        ConnectionPoolConfig {
+            max_idle_connections: Some(2),
+            ..config(0, 8)
+        },
+    );
+    let mut held = take(&pool, 8).await;
+    let mut sleepers: Vec<_> = (0..4).map(|_| Box::pin(pool.checkout())).collect();
+    for sleeper in &mut sleepers {
+        assert!(poll_once(sleeper.as_mut()).is_pending());
+    }
+    held.clear();
+    assert_eq!(pool.stats().idle, 4, "one for each who sleeps");
+    drop(sleepers);
+    assert_eq!((pool.stats().idle, pool.stats().closed.surplus), (2, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_smaller_minimum_is_heard_by_those_who_wait_for_it_and_by_the_reaper() {
+    let script = Script::opening();
+    let pool = pool(
+        &script,
+        ConnectionPoolConfig {
+            idle_timeout: 3600 * SECOND,
+            max_lifetime: None,
+            ..config(4, 4)
+        },
+    );
+    pool.warm_up().await.unwrap();
+    tokio::time::sleep(2 * 3600 * SECOND).await;
+    pool.resize(0, 4).unwrap();
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(pool.stats().size, 0, "idle for long, and kept for no minimum");
+
+    script.do_from_now(Act::Hang);
+    pool.resize(1, 4).unwrap();
+    let waiting = {
+        let pool = pool.clone();
+        tokio::spawn(async move { pool.warm_up().await })
+    };
+    settle().await;
+    pool.resize(0, 4).unwrap();
+    settle().await;
+    assert!(waiting.is_finished(), "waits for a minimum that is none");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use evenkeel_io_core::{AsyncIoConfig, AsyncIoManager, Liveness};
-use evenkeel_pool::Recycle;
+use evenkeel_pool::{CheckoutError, Recycle};
 use evenkeel_testkit::{Backend, Behaviour};
 use futures::future::BoxFuture;
 
@@ -86,6 +86,91 @@ async fn what_is_said_to_be_broken_is_closed_and_what_is_mended_is_kept() {
     loan.set_reusable(true);
     drop(loan);
     assert_eq!(pool.stats().idle, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_opened_for_a_sleeper_who_left_is_looked_at_before_it_is_lent() {
+    let script = Script::opening();
+    let pool = builder(&script, config(0, 2))
+        .recycle(|conn: &mut Conn| conn.id != 0)
+        .build()
+        .unwrap();
+    let mut sleeper = Box::pin(pool.checkout());
+    assert!(poll_once(sleeper.as_mut()).is_pending());
+    settle().await;
+    assert_eq!(pool.stats().idle, 1);
+    drop(sleeper);
+    assert_ne!(
+        pool.checkout().await.unwrap().id,
+        0,
+        "a dead connection was handed out"
+    );
+    assert_eq!(pool.stats().closed.unhealthy, 1);
+}
+
+/// Answers `true` after this time.
+struct Slow(Duration);
+
+impl Recycle<Conn> for Slow {
+    fn check<'a>(&'a self, _: &'a mut Conn) -> BoxFuture<'a, bool> {
+        Box::pin(async {
+            tokio::time::sleep(self.0).await;
+            true
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_without_patience_for_a_check_cost_no_connection() {
+    let script = Script::opening();
+    let pool = builder(
+        &script,
+        ConnectionPoolConfig {
+            validate_after_idle: Some(Duration::ZERO),
+            ..config(0, 16)
+        },
+    )
+    .recycle(Slow(5 * MILLI))
+    .build()
+    .unwrap();
+    drop(take(&pool, 16).await);
+    let hits = pool.stats().hits;
+    for _ in 0..20 {
+        let error = pool.checkout_within(2 * MILLI).await.unwrap_err();
+        let CheckoutError::Timeout { phase, waited, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(phase, evenkeel_stats::Phase::Read);
+        assert!((2 * MILLI..4 * MILLI).contains(&waited), "{waited:?}");
+    }
+    tokio::time::sleep(10 * MILLI).await;
+    let stats = pool.stats();
+    assert_eq!((stats.idle, stats.used, stats.timeouts), (16, 0, 20));
+    assert_eq!(stats.hits, hits, "nobody was served");
+    drop(pool.checkout().await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn checks_leave_most_idle_connections_to_whoever_asks() {
+    let script = Script::opening();
+    let pool = builder(
+        &script,
+        ConnectionPoolConfig {
+            idle_timeout: 1000 * SECOND,
+            ..config(12, 12)
+        },
+    )
+    .recycle(Slow(4 * SECOND))
+    .build()
+    .unwrap();
+    pool.warm_up().await.unwrap();
+    tokio::time::sleep(31 * SECOND).await;
+    let stats = pool.stats();
+    assert_eq!((stats.checking, stats.idle), (3, 9));
+    assert!(pool.checkout_within(MILLI).await.is_ok());
+    tokio::time::sleep(20 * SECOND).await;
+    let stats = pool.stats();
+    assert_eq!((stats.checking, stats.idle, script.dialled()), (0, 12, 12));
 }
 
 /// Rules that count how they are asked.
@@ -175,4 +260,29 @@ async fn a_reset_that_panics_costs_one_connection_and_no_place() {
     assert_eq!((pool.stats().size, pool.stats().closed.broken), (0, 1));
     drop(pool.checkout().await.unwrap());
     assert_eq!(pool.stats().idle, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_panics_costs_one_connection_and_spares_those_checked_beside_it() {
+    struct FirstPanics;
+    impl Recycle<Conn> for FirstPanics {
+        fn check<'a>(&'a self, connection: &'a mut Conn) -> BoxFuture<'a, bool> {
+            let first = connection.id == 0;
+            Box::pin(async move {
+                tokio::time::sleep(MILLI).await;
+                assert!(!first, "told to");
+                tokio::time::sleep(MILLI).await;
+                true
+            })
+        }
+    }
+    let script = Script::opening();
+    let pool = builder(&script, config(0, 4))
+        .recycle(FirstPanics)
+        .build()
+        .unwrap();
+    drop(take(&pool, 4).await);
+    tokio::time::sleep(31 * SECOND).await;
+    let stats = pool.stats();
+    assert_eq!((stats.idle, stats.checking, stats.closed.unhealthy), (3, 0, 1));
 }

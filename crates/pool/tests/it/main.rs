@@ -12,6 +12,7 @@ mod cancellation;
 mod checkout;
 mod closing;
 mod dialling;
+mod fields;
 mod interleavings;
 mod invalidation;
 mod lifetime;

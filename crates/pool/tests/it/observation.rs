@@ -134,3 +134,85 @@ async fn the_times_of_opening_waiting_and_using_are_recorded() {
     near(stats.use_time.max(), 300);
     assert_eq!(stats.waits, 1);
 }
+
+/// Panics at one turn of a connection's life.
+struct Panics(&'static str);
+
+impl Panics {
+    fn at(&self, turn: &str) {
+        assert!(self.0 != turn, "told to");
+    }
+}
+
+impl Hooks<Conn> for Panics {
+    fn created(&self, _: &mut Conn, _: &Target) {
+        self.at("created");
+    }
+    fn checked_out(&self, _: &mut Conn) {
+        self.at("checked out");
+    }
+    fn returned(&self, _: &mut Conn) {
+        self.at("returned");
+    }
+    fn closed(&self, _: &mut Conn, _: CloseReason) {
+        self.at("closed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_panics_costs_its_connection_and_neither_a_place_nor_the_pool() {
+    for turn in ["created", "checked out", "returned", "closed"] {
+        let script = Script::opening();
+        let pool = builder(
+            &script,
+            ConnectionPoolConfig {
+                retry_attempts: 0,
+                ..config(0, 1)
+            },
+        )
+        .hooks(Panics(turn))
+        .build()
+        .unwrap();
+        for _ in 0..3 {
+            let pool = pool.clone();
+            let user = tokio::spawn(async move { pool.checkout().await.map(drop) });
+            // The panic at checkout is the caller's; the others are nobody's.
+            assert_eq!(user.await.is_err(), turn == "checked out", "{turn}");
+            // Idle ones go in the background.
+            tokio::time::sleep(60 * SECOND).await;
+        }
+        // A panic over the hook's panic would end the process.
+        let user = {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                let _loan = pool.checkout().await;
+                panic!("told to");
+            })
+        };
+        assert!(user.await.is_err());
+        assert!(!pool.is_closed(), "{turn}: the pool went with it");
+        let stats = pool.stats();
+        assert_eq!((stats.size, stats.used, stats.checking), (0, 0, 0), "{turn}");
+        assert_eq!(script.open(), 0, "{turn}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_is_counted_once_although_it_was_served_with_a_dead_connection() {
+    let script = Script::always(Act::Open(MILLI));
+    let pool = builder(&script, config(0, 1))
+        .recycle(|conn: &mut Conn| conn.alive)
+        .build()
+        .unwrap();
+    let mut held = pool.checkout().await.unwrap();
+    let waiter = {
+        let pool = pool.clone();
+        tokio::spawn(async move { pool.checkout().await.map(drop) })
+    };
+    settle().await;
+    held.alive = false;
+    drop(held);
+    waiter.await.unwrap().unwrap();
+    let stats = pool.stats();
+    assert_eq!((stats.hits, stats.misses, stats.waits), (0, 2, 2));
+}

@@ -21,7 +21,7 @@ enum Step {
     Invalidate(u16),
     Readdress(u16),
     Check,
-    CheckFails,
+    CheckEnds { at: prop::sample::Index, good: bool },
     Close,
 }
 
@@ -43,8 +43,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..3_usize, 1..6_usize).prop_map(|(min, max)| Step::Resize { min: min.min(max), max }),
         1 => (1..4_u16).prop_map(Step::Invalidate),
         1 => (1..4_u16).prop_map(Step::Readdress),
-        2 => Just(Step::Check),
-        1 => Just(Step::CheckFails),
+        3 => Just(Step::Check),
+        3 => (a::<Index>(), prop::bool::weighted(0.7)).prop_map(|(at, good)| Step::CheckEnds { at, good }),
     ]
 }
 
@@ -54,6 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Outside {
     waiting: Vec<Place<u32>>,
     held: Vec<Box<Live<u32>>>,
+    checked: Vec<Box<Live<u32>>>,
     hits: u64,
     misses: u64,
     largest_max: usize,
@@ -152,13 +153,17 @@ fn apply(bench: &mut Bench, outside: &mut Outside, step: Step) {
             bench.run(|state, now, fx| state.set_addresses(targets(count), &[], now, fx).unwrap());
         }
         Step::Check => {
-            if let Some(live) = bench.state.take_for_check(bench.now) {
-                bench.run(|state, now, fx| state.checked(live, now, fx));
-            }
+            outside.checked.extend(bench.state.take_for_check(bench.now));
         }
-        Step::CheckFails => {
-            if let Some(live) = bench.state.take_for_check(bench.now) {
-                bench.run(|state, now, fx| state.check_failed(live, now, fx));
+        Step::CheckEnds { at, good } => {
+            if let Some(live) = take(&mut outside.checked, &at) {
+                bench.run(|state, now, fx| {
+                    if good {
+                        state.checked(live, now, fx);
+                    } else {
+                        state.check_failed(live, now, fx);
+                    }
+                });
             }
         }
         Step::Close => bench.run(|state, _, fx| state.close(fx)),
@@ -174,7 +179,7 @@ fn check(bench: &Bench, outside: &Outside) -> Result<(), TestCaseError> {
     let state = &bench.state;
     let census = state.census();
     // Served and not fetched yet: on the way to a seat, or with a waiter that is out of the line.
-    let in_hand_off = census.open - census.idle - outside.held.len();
+    let in_hand_off = census.open - census.idle - census.checking - outside.held.len();
     prop_assert!(in_hand_off + census.waiting <= outside.waiting.len() + bench.deliveries.len());
     // Counted when served, seen when fetched.
     let served = counts_of(&census) - outside.hits - outside.misses;
@@ -201,7 +206,12 @@ fn check(bench: &Bench, outside: &Outside) -> Result<(), TestCaseError> {
     );
     // No connection in two hands, none used after it was closed.
     let mut seen = std::collections::HashSet::new();
-    for n in outside.held.iter().map(|live| live.connection) {
+    for n in outside
+        .held
+        .iter()
+        .chain(&outside.checked)
+        .map(|live| live.connection)
+    {
         prop_assert!(seen.insert(n), "{} is in two hands", n);
     }
     for live in &state.idle {
@@ -215,12 +225,16 @@ fn check(bench: &Bench, outside: &Outside) -> Result<(), TestCaseError> {
         prop_assert!(seen.insert(*n), "{} is closed and in use", n);
     }
     // Work is conserved: nobody who could be served is left waiting.
-    if !state.idle.is_empty() && census.waiting > 0 {
+    prop_assert_eq!(state.woken, state.woken_in_line());
+    if state.woken < census.waiting {
         prop_assert!(
-            state.head_was_woken(),
-            "idle connections, and a head that nobody woke"
+            census.idle <= state.woken,
+            "idle connections, and somebody whom nobody woke"
         );
     }
+    let most_idle = state.max_idle.max(state.woken);
+    prop_assert!(census.idle <= most_idle, "more idle than allowed");
+    prop_assert_eq!(census.checking, outside.checked.len());
     Ok(())
 }
 
@@ -231,6 +245,9 @@ fn settle(bench: &mut Bench, outside: &mut Outside) -> Result<(), TestCaseError>
     for _ in 0..2_000 {
         for live in std::mem::take(&mut outside.held) {
             bench.give_back(live);
+        }
+        for live in std::mem::take(&mut outside.checked) {
+            bench.run(|state, now, fx| state.checked(live, now, fx));
         }
         while !bench.deliveries.is_empty() {
             bench.arrive(0);
@@ -297,6 +314,9 @@ proptest! {
             }
             for live in outside.held.drain(..) {
                 bench.give_back(live);
+            }
+            for live in outside.checked.drain(..) {
+                bench.run(|state, now, fx| state.check_failed(live, now, fx));
             }
             bench.open_all();
             let census = bench.state.census();
