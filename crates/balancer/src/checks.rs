@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use evenkeel_health::{CheckConfig, HealthChecker, HealthWatch, Probe};
-use evenkeel_stats::Readiness;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -119,11 +118,9 @@ impl Drop for Watched {
 async fn follow<B>(backend: Weak<Backend<B>>, mut watch: HealthWatch) {
     while let Some(report) = watch.changed().await {
         let Some(backend) = backend.upgrade() else { return };
-        let health = if report.healthy == Some(false) {
-            Readiness::Unhealthy
-        } else {
-            Readiness::Ready
-        };
-        backend.vitals.set_health(health, backend.vitals.now());
+        let healthy = report.healthy != Some(false);
+        backend
+            .vitals
+            .set_check(healthy, report.error, backend.vitals.now());
     }
 }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_health::OperatorWord;
 use tokio::time::Instant;
 
 use crate::snapshot::Snapshot;
-use crate::vitals::{Admin, Standing};
 use crate::{BackendRef, LoadBalancer};
 
 /// How a drain ended. The backend is no member any more, whichever it is.
@@ -71,7 +71,7 @@ impl<B: Send + Sync + 'static> Drain<B> {
             vitals.idle().await;
         };
         let in_time = tokio::time::timeout_at(self.until, idle).await.is_ok();
-        if vitals.standing(Standing::admin) != Admin::Draining {
+        if vitals.operator() != OperatorWord::Drain {
             return Drained::Overtaken;
         }
         let removed = self.balancer.remove_draining(&self.backend);

@@ -105,7 +105,6 @@ impl<B> Shared<B> {
     fn maintain(&self, due: &mut Due) -> bool {
         let at = Instant::now();
         let now = self.clock.now();
-        let mut rebuild = self.control.take();
         let snapshot = self.snapshot.load_full();
         if tick(&mut due.outliers, at, self.config.outlier_interval)
             && let Some(group) = &self.outliers
@@ -121,10 +120,11 @@ impl<B> Shared<B> {
         }
         let mut back: Option<Timestamp> = None;
         for backend in snapshot.backends.iter() {
-            rebuild |= backend.vitals.advance(now);
-            let returns = backend.vitals.standing(|standing| standing.returns_at(now));
+            let returns = backend.vitals.returns_at(now);
             back = back.into_iter().chain(returns).min();
         }
+        // After the judges were asked: what they have changed asks for a rebuild.
+        let mut rebuild = self.control.take();
         due.back = back.map(|back| at + back.since(now));
         if tick(&mut due.explore, at, EXPLORE_TICK) || rebuild {
             self.explore.look(&snapshot.backends, now);

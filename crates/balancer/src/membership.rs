@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_health::CircuitBreaker;
-use evenkeel_stats::Readiness;
+use evenkeel_health::{CircuitBreaker, OperatorWord};
 use evenkeel_strategy::{BackendId, LoadCell, Member};
 
 use crate::backend::Backend;
 use crate::drain::Drain;
 use crate::shared::{Registry, Shared};
 use crate::snapshot::Snapshot;
-use crate::vitals::{Admin, Compared, Standing, Vitals};
+use crate::vitals::{Compared, Vitals};
 use crate::{BackendRef, BackendServer, ConfigError, LoadBalancer, MemberError};
 
 impl<B: Send + Sync + 'static> LoadBalancer<B> {
@@ -94,7 +93,7 @@ impl<B: Send + Sync + 'static> LoadBalancer<B> {
     /// Removes a backend whose drain has ended. Whether it was still that member, and draining.
     pub(crate) fn remove_draining(&self, backend: &BackendRef<B>) -> bool {
         let removed = self.change(backend.id().as_str(), |registry, member| {
-            let draining = member.vitals.standing(Standing::admin) == Admin::Draining;
+            let draining = member.vitals.operator() == OperatorWord::Drain;
             if !Arc::ptr_eq(member, &backend.0) || !draining {
                 return Err(MemberError::Unknown {
                     id: backend.id().clone(),
@@ -141,7 +140,7 @@ impl<B: Send + Sync + 'static> LoadBalancer<B> {
     /// # Errors
     /// [`MemberError::Unknown`]; [`MemberError::Strategy`] if the strategy can not work with the rest.
     pub fn disable(&self, id: &str) -> Result<(), MemberError> {
-        self.set_admin(id, Admin::Disabled).map(|_| ())
+        self.set_operator(id, OperatorWord::Disable).map(|_| ())
     }
 
     /// Puts a backend to use that was disabled, or was draining.
@@ -149,7 +148,7 @@ impl<B: Send + Sync + 'static> LoadBalancer<B> {
     /// # Errors
     /// [`MemberError::Unknown`].
     pub fn enable(&self, id: &str) -> Result<(), MemberError> {
-        self.set_admin(id, Admin::Enabled).map(|_| ())
+        self.set_operator(id, OperatorWord::Auto).map(|_| ())
     }
 
     /// Sends a backend draining: nothing new goes there from now on, and once nothing is in flight,
@@ -163,32 +162,31 @@ impl<B: Send + Sync + 'static> LoadBalancer<B> {
     /// Dropped, the future leaves the backend draining: it gets nothing, and stays a member until it
     /// is enabled, drained again, or removed.
     pub fn drain(&self, id: &str, within: Duration) -> Result<Drain<B>, MemberError> {
-        let (backend, before) = self.set_admin(id, Admin::Draining)?;
+        let (backend, before) = self.set_operator(id, OperatorWord::Drain)?;
         Ok(Drain::new(self.clone(), backend, before, within))
     }
 
     /// Says what is known of a backend's health from elsewhere: a control plane, a watch of one's own.
     /// It counts as an active check does, and is overruled by the next of these if they are on. One
-    /// that is eligible again after it was not is young, and no ejection holds; if its breaker was open, one request decides.
+    /// that turns healthy is young, and no ejection holds; if its breaker was open, one request decides.
     ///
     /// # Errors
     /// [`MemberError::Unknown`].
-    pub fn set_health(&self, id: &str, health: Readiness) -> Result<(), MemberError> {
+    pub fn set_health(&self, id: &str, healthy: bool) -> Result<(), MemberError> {
         let found = self.backend(id);
         let backend = found.ok_or_else(|| MemberError::Unknown { id: id.into() })?;
-        backend.0.vitals.set_health(health, self.shared.clock.now());
+        backend.0.vitals.set_check(healthy, None, self.shared.clock.now());
         Ok(())
     }
 
-    fn set_admin(&self, id: &str, admin: Admin) -> Result<Changed<B>, MemberError> {
+    fn set_operator(&self, id: &str, word: OperatorWord) -> Result<Changed<B>, MemberError> {
         let now = self.shared.clock.now();
         let changed = self.change(id, |_, backend| {
-            let before = backend.vitals.standing(Standing::admin);
+            let before = backend.vitals.operator();
             let backend = backend.clone();
-            backend.vitals.set_admin(admin, now);
-            Ok(Box::new(move |_| backend.vitals.set_admin(before, now)))
+            backend.vitals.set_operator(word, now);
+            Ok(Box::new(move |_| backend.vitals.set_operator(before, now)))
         })?;
-        tracing::info!(backend = id, to = ?admin, "backend set by hand");
         Ok(changed)
     }
 
@@ -287,7 +285,7 @@ impl<B> Shared<B> {
     /// The backend is no member any more: its figures stay in the whole's.
     pub(crate) fn retire(&self, backend: &Backend<B>) {
         tracing::info!(backend = %backend.vitals.id(), "backend removed");
-        backend.vitals.set_admin(Admin::Removed, self.clock.now());
+        backend.vitals.set_operator(OperatorWord::Drain, self.clock.now());
         self.series.lock().retire(backend.serial, &backend.vitals);
     }
 

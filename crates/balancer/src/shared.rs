@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use evenkeel_health::{CircuitBreakerConfig, OutlierDetector, RetryBudget};
+use evenkeel_health::{CircuitBreakerConfig, OperatorWord, OutlierDetector, RetryBudget};
 use evenkeel_stats::{Clock, Observe, Timestamp};
 use evenkeel_strategy::{BuildContext, BuildError, Member, RingHash, Strategy};
 use parking_lot::Mutex;
@@ -19,7 +19,6 @@ use crate::explore::Explore;
 use crate::sessions::Sessions;
 use crate::snapshot::{Index, Snapshot};
 use crate::stats::{Series, Totals};
-use crate::vitals::{Admin, Standing};
 
 pub(crate) struct Shared<B> {
     pub(crate) config: LoadBalancerConfig,
@@ -71,7 +70,7 @@ impl<B> Shared<B> {
         let (backends, index) = if changed {
             let backends: Arc<[_]> = members
                 .iter()
-                .filter(|member| member.vitals.standing(Standing::admin) == Admin::Enabled)
+                .filter(|member| member.vitals.operator() == OperatorWord::Auto)
                 .cloned()
                 .collect();
             let index = Arc::new(Index::of(members, &backends));

@@ -4,10 +4,11 @@ mod collect;
 mod series;
 mod window;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use evenkeel_health::CircuitBreakerStats;
+use evenkeel_health::{CircuitBreakerStats, ReadinessReason};
 use evenkeel_stats::{Counter, FailureCountsSnapshot, LatencySummary, Readiness, Timestamp, Trend};
 use evenkeel_strategy::BackendId;
 
@@ -94,8 +95,13 @@ pub struct BackendStats {
     pub weight: u32,
     /// Whether it is in use: neither disabled nor draining.
     pub enabled: bool,
-    /// What it is now.
+    /// What it is now; on trial it is degraded, although pickers may choose it. An ejection whose time
+    /// is over may show for some milliseconds more.
     pub readiness: Readiness,
+    /// Why it is that.
+    pub reason: ReadinessReason,
+    /// What the last bad check said, while the checks say no.
+    pub check_error: Option<Arc<str>>,
     /// How its requests went.
     pub requests: RequestStats,
     /// Its share of all requests of the members, 0 to 1.
@@ -112,7 +118,7 @@ pub struct BackendStats {
     pub breaker: CircuitBreakerStats,
     /// How long it was in each readiness, in the order of [`Readiness::ALL`].
     pub time_in: [Duration; 5],
-    /// How often it came into each readiness, in the same order.
+    /// How often it came into each readiness from another, in the same order.
     pub entered: [u64; 5],
     /// How often a judge put it out.
     pub ejections: u64,

@@ -1,7 +1,7 @@
 //! [`Vitals`]: what a backend's requests change, and what follows from it. Knows nothing of payloads.
 
 mod compared;
-mod standing;
+mod diverts;
 mod tally;
 
 use std::fmt;
@@ -9,14 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use evenkeel_health::{CircuitBreaker, CircuitState, Detector, Observation, Permit, Verdict};
+use evenkeel_health::{
+    CircuitBreaker, CircuitState, Detector, Observation, OperatorWord, Permit, ReadinessChange,
+    ReadinessReason, ReadinessTracker, Verdict,
+};
 use evenkeel_stats::{Clock, Failure, Observe, Outcome, OutcomeEvent, Readiness, Timestamp};
 use evenkeel_strategy::{BackendId, LoadCell, Member};
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 pub(crate) use compared::Compared;
-pub(crate) use standing::{Admin, Standing};
+pub(crate) use diverts::Diverts;
 pub(crate) use tally::{Counts, Tally};
 
 use crate::control::Control;
@@ -66,7 +68,9 @@ pub(crate) struct Vitals {
     clock: Arc<dyn Clock>,
     control: Arc<Control>,
     breaker: Arc<CircuitBreaker>,
-    outlier: Option<Compared>,
+    outlier: Option<Arc<Compared>>,
+    /// What all judges together say; it keeps the load cell in line with that.
+    tracker: ReadinessTracker,
     observer: Option<Arc<dyn Observe>>,
     tally: Tally,
     /// When the run of failures that is under way began, 0 if none is: the first sign of trouble.
@@ -74,7 +78,7 @@ pub(crate) struct Vitals {
     /// Somebody waits for the last request in flight.
     watched: AtomicBool,
     idle: Notify,
-    standing: Mutex<Standing>,
+    diverts: Diverts,
     /// Dropped with the backend, it ends its checks.
     #[cfg(feature = "checks")]
     checks: std::sync::OnceLock<crate::checks::Watched>,
@@ -89,19 +93,26 @@ impl Vitals {
         outlier: Option<Compared>,
         observer: Option<Arc<dyn Observe>>,
     ) -> Self {
-        let now = clock.now();
+        let breaker = Arc::new(breaker);
+        let outlier = outlier.map(Arc::new);
+        let mut detectors: Vec<Arc<dyn Detector>> = vec![breaker.clone()];
+        detectors.extend(outlier.clone().map(|outlier| outlier as Arc<dyn Detector>));
+        let name = member.id().as_str();
+        let cell = member.load().clone();
+        let tracker = ReadinessTracker::new(name, detectors, clock.now());
         Self {
+            tracker: tracker.on_change(move |change| mirror(&cell, change)),
             member,
             clock,
             control,
-            breaker: Arc::new(breaker),
+            breaker,
             outlier,
             observer,
             tally: Tally::default(),
             first_sign: AtomicU64::new(0),
             watched: AtomicBool::new(false),
             idle: Notify::new(),
-            standing: Mutex::new(Standing::new(now)),
+            diverts: Diverts::default(),
             #[cfg(feature = "checks")]
             checks: std::sync::OnceLock::new(),
         }
@@ -148,7 +159,11 @@ impl Vitals {
             Ok(_) if self.breaker.state() == CircuitState::Closed => Admission::Open,
             Ok(permit) => Admission::Trial(permit),
             Err(_) => {
-                self.bring_in_line(true, now);
+                self.reconcile(now);
+                if self.tracker.report().reason == ReadinessReason::OnTrial {
+                    // Every permit is out: all others may as well look elsewhere for a while.
+                    self.cell().eject_until(now.saturating_add(TRIAL_PAUSE));
+                }
                 Admission::Denied
             }
         }
@@ -307,57 +322,28 @@ impl Vitals {
         }
     }
 
-    /// Brings the load cell in line with what the judges say, so that the very next pick sees it, and
-    /// tells about what has changed. Under a lock, and reading the verdicts under it: whoever comes
-    /// last has the newest.
+    /// Asks the judges anew and brings the load cell in line with what they say, so that the very next
+    /// pick sees it. Whoever comes last has the newest: see [`ReadinessTracker`].
     #[cold]
     pub(crate) fn reconcile(&self, now: Timestamp) {
-        self.bring_in_line(false, now);
+        if let Some(change) = self.tracker.refresh(now) {
+            self.follow(&change, now);
+        }
     }
 
-    /// `denied` says that the breaker has just turned a request away.
-    fn bring_in_line(&self, denied: bool, now: Timestamp) {
-        let mut standing = self.standing.lock();
-        let breaker = self.breaker.verdict(now);
-        let outlier = self.outlier.as_ref().map(|outlier| outlier.verdict(now));
-        let mut until = Timestamp::ZERO;
-        for verdict in [Some(breaker), outlier].into_iter().flatten() {
-            if let Verdict::Ejected { until: this } = verdict {
-                until = until.max(this);
-            }
+    /// What a change means beside the load cell.
+    fn follow(&self, change: &ReadinessChange, now: Timestamp) {
+        let to = change.report.readiness;
+        if to == Readiness::Ejected && change.from != to {
+            let sign = self.first_sign.swap(0, Ordering::Relaxed);
+            let sign = if sign == 0 {
+                now
+            } else {
+                Timestamp::from_nanos(sign)
+            };
+            self.diverts.record(now.since(sign));
         }
-        let cell = self.cell();
-        let mut changed = standing.advance(cell, now);
-        if until > now {
-            cell.eject_until(until);
-            // It will be young when it is back, however it comes back.
-            cell.mark_born(until);
-            if standing.eject(until, breaker != Verdict::Healthy, now) {
-                let sign = self.first_sign.swap(0, Ordering::Relaxed);
-                let sign = if sign == 0 {
-                    now
-                } else {
-                    Timestamp::from_nanos(sign)
-                };
-                standing.diverted(now.since(sign));
-                changed = true;
-            }
-        } else if breaker == Verdict::OnTrial {
-            cell.end_ejection();
-            if denied {
-                // Every permit is out: all others may as well look elsewhere for a while.
-                cell.eject_until(now.saturating_add(TRIAL_PAUSE));
-            }
-        } else if standing.reinstate() {
-            cell.end_ejection();
-            cell.mark_born(now);
-            changed = true;
-        }
-        changed |= standing.advance(cell, now);
-        drop(standing);
-        if changed {
-            self.control.ask_rebuild();
-        }
+        self.control.ask_rebuild();
     }
 
     /// Before a sweep of the outlier detection: hands in what was counted since the last.
@@ -367,50 +353,43 @@ impl Vitals {
         }
     }
 
-    /// Sets what health checks, or whoever else watches the backend from outside, say of it.
-    pub(crate) fn set_health(&self, health: Readiness, now: Timestamp) -> bool {
-        let mut standing = self.standing.lock();
-        let before = standing.reported();
-        if before == health {
-            return false;
-        }
-        standing.report(health);
-        let recovered = !before.is_eligible() && health.is_eligible();
-        if recovered {
-            // A check that turns good is news from after whatever the judges hold against it: they let
-            // it in, and the breaker, if it was open, has one request decide.
-            self.breaker.readmit(now);
-            if let Some(outlier) = &self.outlier {
-                outlier.readmit(now);
+    /// Sets what health checks, or whoever else watches the backend from outside, say of it, and why if
+    /// they say no.
+    pub(crate) fn set_check(&self, healthy: bool, error: Option<Arc<str>>, now: Timestamp) {
+        if let Some(change) = self.tracker.set_check(Some(healthy), error, now) {
+            if change.from == Readiness::Unhealthy {
+                // What came before is no news any more.
+                self.first_sign.store(0, Ordering::Relaxed);
             }
-            self.cell().end_ejection();
-            standing.reinstate();
-            self.cell().mark_born(now);
-            self.first_sign.store(0, Ordering::Relaxed);
+            self.follow(&change, now);
         }
-        self.cell().set_readiness(standing.base());
-        standing.advance(self.cell(), now);
-        drop(standing);
-        tracing::info!(backend = %self.id(), from = before.as_str(), to = health.as_str(), "health changed");
-        self.control.ask_rebuild();
-        true
     }
 
     /// Sets what the operator says of it.
-    pub(crate) fn set_admin(&self, admin: Admin, now: Timestamp) {
-        let mut standing = self.standing.lock();
-        standing.set_admin(admin);
-        self.cell().set_readiness(standing.base());
-        standing.advance(self.cell(), now);
+    pub(crate) fn set_operator(&self, word: OperatorWord, now: Timestamp) {
+        // Who calls this swaps the snapshot: there is nothing to ask for.
+        let _ = self.tracker.set_operator(word, now);
     }
 
-    /// Looks at the clock: an ejection may be over. Whether it is taken otherwise than before.
-    pub(crate) fn advance(&self, now: Timestamp) -> bool {
-        self.standing.lock().advance(self.cell(), now)
+    pub(crate) fn operator(&self) -> OperatorWord {
+        self.tracker.operator()
     }
 
-    pub(crate) fn standing<R>(&self, look: impl FnOnce(&Standing) -> R) -> R {
-        look(&self.standing.lock())
+    pub(crate) const fn tracker(&self) -> &ReadinessTracker {
+        &self.tracker
+    }
+
+    pub(crate) const fn diverts(&self) -> &Diverts {
+        &self.diverts
+    }
+
+    /// When an ejection that is under way ends; if it has ended, the judges are asked anew.
+    pub(crate) fn returns_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.reconcile(now);
+        match self.tracker.report().reason {
+            ReadinessReason::Ejected { until } => Some(until),
+            _ => None,
+        }
     }
 
     /// Waits until nothing is in flight.
@@ -427,6 +406,32 @@ impl Vitals {
                 () = tokio::time::sleep(Duration::from_millis(10)) => {}
             }
         }
+    }
+}
+
+/// Writes a change into the load cell. Called under the tracker's lock, so changes come in order.
+///
+/// A backend on trial is ready to pickers: its breaker lets through as many as it wants, and one that
+/// was called degraded would be passed over while others are ready, and never have its trial.
+fn mirror(cell: &LoadCell, change: &ReadinessChange) {
+    let report = &change.report;
+    if let ReadinessReason::Ejected { until } = report.reason {
+        cell.eject_until(until);
+    } else {
+        cell.end_ejection();
+    }
+    cell.set_readiness(match report.readiness {
+        unwanted @ (Readiness::Draining | Readiness::Unhealthy) => unwanted,
+        _ => Readiness::Ready,
+    });
+    if report.readiness != change.from && [change.from, report.readiness].contains(&Readiness::Ejected)
+        || change.from == Readiness::Unhealthy
+    {
+        // Failures of an outage are no news once it is over.
+        cell.forget_latency();
+    }
+    if change.is_return() {
+        cell.mark_born(report.since);
     }
 }
 

@@ -209,14 +209,6 @@ impl LoadCell {
         }
     }
 
-    /// Forgets the latency average: what comes next is the first that is known. For whoever has seen
-    /// that the backend is not what it was.
-    pub fn forget_latency(&self) {
-        if let Some(average) = &self.0.latency {
-            average.reset();
-        }
-    }
-
     /// Requests that have begun and not ended.
     #[must_use]
     #[inline]
@@ -235,6 +227,15 @@ impl LoadCell {
     #[inline]
     pub(crate) fn latency_nanos(&self, now: Timestamp) -> Option<f64> {
         self.0.latency.as_ref()?.value(now)
+    }
+
+    /// Forgets the latency average: what was learnt is no news any more, of a backend that comes back
+    /// after an outage. Otherwise the failures of that time would keep a strategy that goes by latency
+    /// from it for minutes. The next outcome is the average.
+    pub fn forget_latency(&self) {
+        if let Some(average) = &self.0.latency {
+            average.reset();
+        }
     }
 
     /// What has happened here so far.

@@ -13,10 +13,10 @@ const LONG: Duration = Duration::from_millis(300);
 /// How long after a fault's beginning requests are left out of the figures for the rest of the time.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// A backend that is asked so often within so long is in use still; at 300 requests a second that is 4 %, and
-/// a trial now and then is less.
-const STILL: usize = 3;
-const WHILE: Duration = Duration::from_millis(250);
+/// A backend that is asked so often within so long is in use still; at 300 requests a second that is 3 %, and
+/// a trial now and then, with a hedge or two that a slow moment of the others causes, is less.
+const STILL: usize = 5;
+const WHILE: Duration = Duration::from_millis(500);
 
 /// How fine the series are.
 const BIN: Duration = Duration::from_millis(200);
@@ -224,7 +224,7 @@ mod tests {
         );
         assert_eq!(value("hung_share"), 10.0, "30 of the 300 sent in 3 s");
         assert_eq!(value("hung_p99_ratio"), 200.0);
-        assert_eq!(value("hung_divert"), 1_980.0, "the last at 3.98 s");
+        assert_eq!(value("hung_divert"), 1_990.0, "the last at 3.99 s");
     }
 
     #[test]
@@ -236,7 +236,7 @@ mod tests {
             1_990, 2_010, 2_020, 2_030, 2_500, 3_000, 3_500, 5_100, 5_110, 5_120,
         ];
         told.attempts = Some(vec![asked.map(ms).to_vec(), Vec::new(), Vec::new()]);
-        assert_eq!(divert(&told), ms(30));
+        assert_eq!(divert(&told), ms(50));
     }
 
     #[test]

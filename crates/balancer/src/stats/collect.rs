@@ -1,12 +1,13 @@
 //! Reading the statistics.
 
-use evenkeel_stats::{HistogramSnapshot, Timestamp};
+use evenkeel_health::OperatorWord;
+use evenkeel_stats::{HistogramSnapshot, Readiness, Timestamp};
 
 use super::{BackendStats, LoadBalancerStats, RequestStats, Series};
 use crate::LoadBalancer;
 use crate::backend::Backend;
 use crate::shared::Shared;
-use crate::vitals::{Admin, Counts, Vitals};
+use crate::vitals::{Counts, Vitals};
 
 impl<B> LoadBalancer<B> {
     /// What there is to show: the whole, and each backend.
@@ -74,13 +75,15 @@ fn backend_stats<B>(
     let cell = vitals.cell();
     let counts = vitals.tally().counts();
     let latency = vitals.tally().latency().snapshot();
-    vitals.advance(now);
-    let standing = vitals.standing(Clone::clone);
+    let report = vitals.tracker().report();
+    let times = vitals.tracker().stats(now);
     let stats = BackendStats {
         id: vitals.id().clone(),
         weight: vitals.member().weight(),
-        enabled: standing.admin() == Admin::Enabled,
-        readiness: standing.readiness(),
+        enabled: vitals.operator() == OperatorWord::Auto,
+        readiness: report.readiness,
+        reason: report.reason,
+        check_error: report.error,
         requests: requests(vitals, &counts, &latency),
         share: 0.0,
         latency_average: cell.latency(now),
@@ -88,11 +91,11 @@ fn backend_stats<B>(
         hedges: counts.hedges,
         overtaken: counts.overtaken,
         breaker: vitals.breaker().stats(),
-        time_in: standing.time_in(now),
-        entered: standing.entered(),
-        ejections: standing.ejections(),
-        last_divert: standing.last_divert(),
-        longest_divert: standing.longest_divert(),
+        time_in: Readiness::ALL.map(|readiness| times.time_in(readiness)),
+        entered: Readiness::ALL.map(|readiness| times.entered(readiness)),
+        ejections: times.entered(Readiness::Ejected),
+        last_divert: vitals.diverts().last(),
+        longest_divert: vitals.diverts().longest(),
         windows: series.of(backend.serial),
     };
     (stats, latency)

@@ -26,23 +26,6 @@ impl Compared {
         }
     }
 
-    #[inline]
-    pub(super) fn observe(&self, observation: &Observation) -> Verdict {
-        if self.each || !observation.outcome.is_success() {
-            self.member.observe(observation)
-        } else {
-            self.member.verdict(observation.now)
-        }
-    }
-
-    pub(super) fn verdict(&self, now: Timestamp) -> Verdict {
-        self.member.verdict(now)
-    }
-
-    pub(super) fn readmit(&self, now: Timestamp) {
-        self.member.readmit(now);
-    }
-
     /// Hands in the successes since the last time. Of the time that the cell has counted, successes
     /// and failures are taken to have had their parts.
     pub(super) fn hand_in(&self, totals: &LoadTotals) {
@@ -56,5 +39,24 @@ impl Compared {
             self.member
                 .observe_successes(successes, mean.saturating_mul(successes));
         }
+    }
+}
+
+impl Detector for Compared {
+    #[inline]
+    fn observe(&self, observation: &Observation) -> Verdict {
+        if self.each || !observation.outcome.is_success() {
+            self.member.observe(observation)
+        } else {
+            self.member.verdict(observation.now)
+        }
+    }
+
+    fn verdict(&self, now: Timestamp) -> Verdict {
+        self.member.verdict(now)
+    }
+
+    fn readmit(&self, now: Timestamp) {
+        self.member.readmit(now);
     }
 }

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use evenkeel_balancer::{
-    BackendServer, CallError, HedgeConfig, LoadBalancer, LoadBalancerConfig, Readiness, Repeat,
-    RequestContext,
+    BackendServer, CallError, HedgeConfig, LoadBalancer, LoadBalancerConfig, Repeat, RequestContext,
 };
 use evenkeel_stats::TokioClock;
 use tokio::time::{Instant, sleep, timeout};
@@ -137,12 +136,10 @@ async fn twenty_seconds_of_chaos_lose_no_request_and_leak_nothing() {
                 drain.finish().await;
             }
             2 => balancer.set_weight(ids[2].as_str(), random.u32(1..5)).unwrap(),
-            3 => balancer
-                .set_health(ids[3].as_str(), Readiness::Unhealthy)
-                .unwrap(),
+            3 => balancer.set_health(ids[3].as_str(), false).unwrap(),
             _ => {
                 for id in &ids {
-                    balancer.set_health(id.as_str(), Readiness::Ready).unwrap();
+                    balancer.set_health(id.as_str(), true).unwrap();
                 }
             }
         }

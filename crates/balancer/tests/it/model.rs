@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use evenkeel_balancer::{
     BackendRef, BackendServer, Drained, LoadBalancer, LoadBalancerConfig, Outcome, Pick, PickError,
-    Readiness, RequestContext, Tried,
+    RequestContext, Tried,
 };
 use evenkeel_stats::TokioClock;
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ enum Step {
     Disable(usize),
     Enable(usize),
     Drain(usize, u64),
-    Health(usize, Readiness),
+    Health(usize, bool),
     Pick(Option<u8>),
     PickAgain,
     End(usize, Option<Outcome>),
@@ -36,7 +36,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Outcome::Overload { retry_after: Some(Duration::from_secs(1)) }),
         1 => Just(Outcome::Cancelled),
     ];
-    let health = prop::sample::select(&[Readiness::Ready, Readiness::Degraded, Readiness::Unhealthy][..]);
     let step = prop_oneof![
         3 => (id.clone(), 0_u32..4).prop_map(|(id, weight)| Step::Add(id, weight)),
         1 => id.clone().prop_map(Step::Remove),
@@ -44,7 +43,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => id.clone().prop_map(Step::Disable),
         1 => id.clone().prop_map(Step::Enable),
         1 => (id.clone(), 1_u64..3_000).prop_map(|(id, within)| Step::Drain(id, within)),
-        2 => (id, health).prop_map(|(id, health)| Step::Health(id, health)),
+        2 => (id, any::<bool>()).prop_map(|(id, health)| Step::Health(id, health)),
         12 => prop::option::of(0_u8..8).prop_map(Step::Pick),
         2 => Just(Step::PickAgain),
         10 => (any::<usize>(), prop::option::of(outcome)).prop_map(|(at, how)| Step::End(at, how)),

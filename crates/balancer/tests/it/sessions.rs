@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use evenkeel_balancer::{LoadBalancer, LoadBalancerConfig, Outcome, Readiness, RequestContext, Tried};
+use evenkeel_balancer::{LoadBalancer, LoadBalancerConfig, Outcome, RequestContext, Tried};
 use tokio::time::advance;
 
 use crate::{balancer, quick};
@@ -66,10 +66,10 @@ async fn a_session_moves_when_its_backend_is_not_ready_and_stays_there() {
     let balancer = balancer(4, sticky());
     let home = visit(&balancer, "me");
     let id = crate::name(home);
-    balancer.set_health(&id, Readiness::Unhealthy).unwrap();
+    balancer.set_health(&id, false).unwrap();
     let next = visit(&balancer, "me");
     assert_ne!(next, home);
-    balancer.set_health(&id, Readiness::Ready).unwrap();
+    balancer.set_health(&id, true).unwrap();
     assert_eq!(visit(&balancer, "me"), next, "its new home knows it now");
 }
 
@@ -88,11 +88,9 @@ async fn one_failed_request_does_not_move_a_session() {
 async fn use_keeps_a_session_and_rest_ends_it() {
     let balancer = balancer(4, sticky());
     let home = visit(&balancer, "me");
-    balancer
-        .set_health(&crate::name(home), Readiness::Unhealthy)
-        .unwrap();
+    balancer.set_health(&crate::name(home), false).unwrap();
     let moved = visit(&balancer, "me");
-    balancer.set_health(&crate::name(home), Readiness::Ready).unwrap();
+    balancer.set_health(&crate::name(home), true).unwrap();
     for _ in 0..5 {
         advance(Duration::from_secs(50)).await;
         assert_eq!(visit(&balancer, "me"), moved);

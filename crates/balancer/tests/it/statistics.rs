@@ -8,6 +8,7 @@ use evenkeel_balancer::{
     BackendServer, LoadBalancer, LoadBalancerConfig, MemberError, Outcome, Readiness, RequestContext,
     latency_trend, rate_trend, success_trend,
 };
+use evenkeel_health::ReadinessReason;
 use evenkeel_stats::{Failure, FailureKind, Observe, OutcomeEvent, Phase, TokioClock};
 use tokio::time::{advance, sleep};
 
@@ -82,28 +83,23 @@ async fn results_measured_elsewhere_count_like_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_in_each_readiness_adds_up() {
+async fn time_in_each_readiness_adds_up_and_each_has_its_reason() {
     let balancer = balancer(2, quick());
-    let [ready, degraded, draining, unhealthy, _] = [0, 1, 2, 3, 4];
+    let reason = || balancer.stats().backends[0].reason;
     advance(Duration::from_secs(1)).await;
-    balancer.set_health("a", Readiness::Unhealthy).unwrap();
+    balancer.set_health("a", false).unwrap();
+    assert_eq!(reason(), ReadinessReason::CheckFailed);
     advance(Duration::from_secs(2)).await;
-    balancer.set_health("a", Readiness::Degraded).unwrap();
+    balancer.set_health("a", true).unwrap();
     advance(Duration::from_secs(3)).await;
     balancer.disable("a").unwrap();
+    assert_eq!(reason(), ReadinessReason::Disabled);
     advance(Duration::from_secs(4)).await;
     let stats = &balancer.stats().backends[0];
     let seconds = stats.time_in.map(|time| time.as_secs());
-    assert_eq!(
-        (
-            seconds[ready],
-            seconds[unhealthy],
-            seconds[degraded],
-            seconds[draining]
-        ),
-        (1, 2, 3, 4)
-    );
-    assert_eq!(stats.entered, [1, 1, 1, 1, 0]);
+    // Ready, degraded, draining, unhealthy, ejected.
+    assert_eq!(seconds, [4, 0, 4, 2, 0]);
+    assert_eq!(stats.entered, [1, 0, 1, 1, 0]);
 }
 
 #[tokio::test(start_paused = true)]

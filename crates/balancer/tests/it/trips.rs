@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evenkeel_balancer::{LoadBalancer, LoadBalancerConfig, Outcome, Readiness, RequestContext};
 use evenkeel_strategy::SlowStartConfig;
-use tokio::time::{advance, sleep};
+use tokio::time::{Instant, advance, sleep};
 
 use crate::{balancer, in_flight, quick, shares};
 
@@ -147,12 +147,12 @@ async fn below_the_panic_threshold_health_is_ignored() {
     };
     let balancer = balancer(4, config);
     for id in ["a", "b", "c"] {
-        balancer.set_health(id, Readiness::Unhealthy).unwrap();
+        balancer.set_health(id, false).unwrap();
     }
     sleep(Duration::from_millis(20)).await;
     assert!(balancer.stats().in_panic);
     assert_eq!(shares(&balancer, 4, 400), [100; 4]);
-    balancer.set_health("a", Readiness::Ready).unwrap();
+    balancer.set_health("a", true).unwrap();
     sleep(Duration::from_millis(20)).await;
     assert!(!balancer.stats().in_panic);
     assert_eq!(shares(&balancer, 4, 400)[1..3], [0, 0]);
@@ -173,9 +173,9 @@ async fn who_comes_back_starts_slowly() {
         [500, 500],
         "nobody is young at the start"
     );
-    balancer.set_health("b", Readiness::Unhealthy).unwrap();
+    balancer.set_health("b", false).unwrap();
     advance(Duration::from_secs(60)).await;
-    balancer.set_health("b", Readiness::Ready).unwrap();
+    balancer.set_health("b", true).unwrap();
     let young = shares(&balancer, 2, 1_000)[1];
     assert!((20..150).contains(&young), "{young}");
     advance(Duration::from_secs(10)).await;
@@ -196,9 +196,7 @@ async fn a_storm_of_trips_is_seen_by_one_rebuild_after_another_and_not_by_one_ea
         .unwrap();
     let before = strategy.builds();
     for id in 0..99 {
-        balancer
-            .set_health(&id.to_string(), Readiness::Unhealthy)
-            .unwrap();
+        balancer.set_health(&id.to_string(), false).unwrap();
     }
     sleep(Duration::from_millis(100)).await;
     assert_eq!(strategy.builds() - before, 1);
@@ -256,4 +254,51 @@ async fn who_does_worse_than_the_others_is_put_out_by_the_comparison() {
         sleep(Duration::from_secs(31)).await;
         assert!(shares(&balancer, 6, 600)[1] > 0, "it is back by itself");
     }
+}
+
+/// The time until backend 1 of three is asked again, at 300 requests a second, and its share after 3 s.
+async fn comeback(balancer: &LoadBalancer<usize>) -> (Duration, usize) {
+    let mut first = None;
+    let began = Instant::now();
+    for _ in 0..900 {
+        sleep(Duration::from_micros(3_333)).await;
+        let pick = balancer.pick(&RequestContext::new()).unwrap();
+        if *pick == 1 {
+            first = first.or(Some(began.elapsed()));
+        }
+        pick.finish_after(Outcome::Success, Duration::from_millis(1));
+    }
+    (
+        first.expect("it is never asked again"),
+        shares(balancer, 3, 300)[1],
+    )
+}
+
+// Every failure counts as five seconds, which would take minutes to forget.
+#[tokio::test(start_paused = true)]
+async fn a_strategy_that_goes_by_latency_takes_a_backend_back_soon_after_its_ejection() {
+    let balancer = balancer(3, quick());
+    for _ in 0..3 {
+        balancer
+            .record_request_result("b", false, Duration::ZERO)
+            .unwrap();
+    }
+    assert_eq!(balancer.stats().backends[1].readiness, Readiness::Ejected);
+    let (first, share) = comeback(&balancer).await;
+    assert!(first < Duration::from_millis(1_500), "{first:?}");
+    assert!(share > 50, "{share} of 300");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failure_that_trips_nothing_does_not_keep_a_backend_out_for_minutes() {
+    let balancer = balancer(3, quick());
+    shares(&balancer, 3, 30);
+    balancer
+        .record_request_result("b", false, Duration::ZERO)
+        .unwrap();
+    assert_eq!(shares(&balancer, 3, 100)[1], 0, "but for a while it does");
+    let (first, share) = comeback(&balancer).await;
+    // A second of silence, and one in which no request came that may be repeated.
+    assert!(first < Duration::from_millis(2_600), "{first:?}");
+    assert!(share > 50, "{share} of 300");
 }

@@ -185,3 +185,14 @@ fn counts_of_many_threads_come_back_to_zero() {
     assert_eq!(cell.totals().successes, 20_000);
     assert_eq!(cell.totals().busy_nanos, 20_000 * 2_000_000);
 }
+
+#[test]
+fn who_comes_back_is_not_held_to_the_failures_of_its_outage() {
+    let cell = LoadCell::new();
+    cell.record(Outcome::Failure, Duration::from_millis(1), Timestamp::ZERO);
+    cell.forget_latency();
+    assert_eq!(cell.latency(Timestamp::ZERO), None);
+    cell.record(Outcome::Success, Duration::from_millis(1), Timestamp::ZERO);
+    assert_eq!(cell.latency(Timestamp::ZERO), Some(Duration::from_millis(1)));
+    assert_eq!(cell.totals().failures, 1);
+}
