@@ -17,6 +17,7 @@ mod line;
 mod upkeep;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use evenkeel_stats::Timestamp;
 
@@ -25,6 +26,7 @@ use crate::effects::Effects;
 use crate::live::Live;
 use crate::queue::Queue;
 use crate::reason::ClosedCounts;
+use crate::seat::Seat;
 use crate::{BuildError, CloseReason, ConfigError, DialError, ReuseOrder};
 
 pub(crate) use checkout::Returned;
@@ -48,6 +50,8 @@ pub(crate) struct State<T> {
     /// When the background task will look by itself.
     wake_at: Timestamp,
     line: Queue<Waiter<T>>,
+    /// Free ones.
+    seats: Vec<Arc<Seat<T>>>,
     /// How many in line were woken to fetch something idle and have not come yet.
     woken: usize,
     max_idle: usize,
@@ -59,10 +63,10 @@ pub(crate) struct State<T> {
     earliest_deadline: Timestamp,
     /// The coarse tick of the last wait, and how many waits began in it.
     timed: (Timestamp, u32),
-    order: ReuseOrder,
-    closing: bool,
     /// Oldest first.
     dials: Vec<Dial>,
+    order: ReuseOrder,
+    closing: bool,
     checking: usize,
     limits: Limits,
     counts: Counts,
@@ -131,6 +135,7 @@ impl<T> State<T> {
             epoch: 0,
             wake_at: Timestamp::ZERO,
             line: Queue::new(),
+            seats: Vec::new(),
             woken: 0,
             max_idle: limits.max_idle,
             max: limits.max,
