@@ -95,10 +95,10 @@ impl<T> State<T> {
         if caller.deadline <= now {
             return Err(Box::new(self.timeout(caller.joined, 0, now)));
         }
-        if !caller.keeps_turn && self.line.len() >= self.limits.max_waiters {
+        if !caller.keeps_turn && self.line.len() >= self.max_waiters {
             self.counts.refused += 1;
             return Err(Box::new(CheckoutError::QueueFull {
-                limit: self.limits.max_waiters,
+                limit: self.max_waiters,
             }));
         }
         let seat = self.seats.pop().unwrap_or_else(|| Arc::new(Seat::new()));
@@ -119,7 +119,10 @@ impl<T> State<T> {
         };
         // One that keeps its turn was counted when it first had to wait, if it had to.
         self.waits += u64::from(!caller.keeps_turn);
-        self.earliest_deadline = self.earliest_deadline.min(caller.deadline);
+        // Read by all and written by few.
+        if caller.deadline < self.earliest_deadline {
+            self.earliest_deadline = caller.deadline;
+        }
         self.look_at(caller.deadline, fx);
         self.plan(now, fx);
         Ok(Place {
