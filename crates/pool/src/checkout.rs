@@ -1,10 +1,9 @@
 //! Getting a connection: at once where one is idle, else in line.
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use evenkeel_stats::{CheckoutEvent, Phase, Reused, Timestamp};
@@ -12,7 +11,7 @@ use evenkeel_stats::{CheckoutEvent, Phase, Reused, Timestamp};
 use crate::check::Held;
 use crate::effects::Effects;
 use crate::live::Live;
-use crate::seat::{Seat, Served};
+use crate::seat::Served;
 use crate::shared::Shared;
 use crate::state::{Caller, Place, State};
 use crate::sync::MutexGuard;
@@ -43,92 +42,139 @@ pub(crate) async fn checkout<T: Send + 'static>(
     shared: &Arc<Shared<T>>,
     timeout: Duration,
 ) -> Result<PooledConnection<T>, CheckoutError> {
-    let mut joined = None;
-    // Ready at its first poll: it is there for the context, which whoever has to wait is woken by.
-    let hit = poll_fn(|cx| {
-        let newcomer = shared.is_busy().then(|| Newcomer::new(shared, timeout, None, cx));
-        let mut state = shared.lock();
-        let hit = state.take_idle();
-        if hit.is_some() {
-            drop(state);
-            if newcomer.is_some() {
-                shared.set_busy(false);
-            }
-        } else {
-            let newcomer = newcomer.unwrap_or_else(|| Newcomer::new(shared, timeout, None, cx));
-            joined = Some(newcomer.join(shared, state));
-        }
-        Poll::Ready(hit)
-    });
-    let hit = hit.await;
     if !shared.is_plain() {
-        let mut turn = Turn {
-            shared,
-            timeout,
-            caller: None,
-            began: None,
-        };
-        return turn.finish(hit, joined).await;
+        return Turn::new(shared, timeout).finish().await;
     }
-    match (hit, joined) {
-        (Some(live), _) => Ok(hand_out(shared, live)),
-        (None, Some(Ok(waits))) => {
-            let wait = Wait {
-                shared,
-                place: Some(waits.place),
-            };
-            let live = wait.await.map_err(|error| *error)?;
-            if let Some(began) = waits.began {
-                shared
-                    .recorder
-                    .wait_time
-                    .record_duration(shared.time.fine().since(began));
-            }
-            Ok(hand_out(shared, live))
-        }
-        (None, Some(Err(error))) => Err(*error),
-        (None, None) => Err(CheckoutError::Closed),
+    let mut ask = Ask::new(shared, timeout, None);
+    let live = (&mut ask).await.map_err(|error| *error)?;
+    if let Some(began) = ask.began {
+        let took = shared.time.fine().since(began);
+        shared.recorder.wait_time.record_duration(took);
     }
+    Ok(hand_out(shared, live))
 }
 
-/// A place in line, as a future: what the caller is served with. Dropped before that, the place goes
+/// Asks for a connection and waits in line for it, as a future. Dropped while it waits, its place goes
 /// to the next, with whatever it was served with already.
-struct Wait<'a, T: Send + 'static> {
+struct Ask<'a, T: Send + 'static> {
     shared: &'a Arc<Shared<T>>,
-    /// `None` once it is out of the line.
+    timeout: Duration,
+    /// Once it had to wait; from the start if it did before and was served with a dead connection.
+    caller: Option<Caller>,
+    /// Since when on the fine clock, if it waits and this wait is one that is timed.
+    began: Option<Timestamp>,
+    /// While it is in line.
     place: Option<Place<T>>,
 }
 
-impl<T: Send + 'static> Future for Wait<'_, T> {
+impl<T: Send + 'static> Future for Ask<'_, T> {
     type Output = Served<T>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.place.is_some() {
+            self.claim(cx)
+        } else {
+            self.ask(cx)
+        }
+    }
+}
+
+impl<'a, T: Send + 'static> Ask<'a, T> {
+    #[inline]
+    const fn new(shared: &'a Arc<Shared<T>>, timeout: Duration, before: Option<Caller>) -> Self {
+        Self {
+            shared,
+            timeout,
+            caller: before,
+            began: None,
+            place: None,
+        }
+    }
+
+    /// Takes what is idle, or joins the line.
+    #[inline]
+    fn ask(&mut self, cx: &Context<'_>) -> Poll<Served<T>> {
+        let shared = self.shared;
+        // Made before the lock is taken if others wait already, so that what it takes to make one is
+        // not added to what they wait for.
+        let newcomer = shared.is_busy().then(|| self.newcomer(cx));
+        let mut state = shared.lock();
+        if let Some(live) = state.take_idle() {
+            drop(state);
+            if newcomer.is_some() {
+                shared.set_busy(false);
+            }
+            return Poll::Ready(Ok(live));
+        }
+        let newcomer = newcomer.unwrap_or_else(|| self.newcomer(cx));
+        self.join(newcomer, state)
+    }
+
+    fn newcomer(&self, cx: &Context<'_>) -> Newcomer {
+        let now = self.shared.time.coarse();
+        Newcomer {
+            caller: self.caller.unwrap_or_else(|| Caller::new(now, self.timeout)),
+            now,
+            waker: cx.waker().clone(),
+        }
+    }
+
+    /// Joins the line, under the lock under which there was no idle connection.
+    fn join(&mut self, newcomer: Newcomer, mut state: MutexGuard<'_, State<T>>) -> Poll<Served<T>> {
+        let Newcomer { caller, now, waker } = newcomer;
+        let mut fx = Effects::none();
+        let joined = state.join(caller, waker, now, &mut fx);
+        drop(state);
+        self.shared.set_busy(true);
+        let answer = match joined {
+            Ok(place) => {
+                if place.timed {
+                    self.began = Some(self.shared.time.fine());
+                }
+                self.caller = Some(caller);
+                self.place = Some(place);
+                // Whoever serves it wakes it, also if that happened already.
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        };
+        self.shared.perform(fx);
+        answer
+    }
+
+    /// Looks whether it was served.
+    #[inline]
+    fn claim(&mut self, cx: &Context<'_>) -> Poll<Served<T>> {
         let Some(place) = &self.place else {
             return Poll::Pending;
         };
-        let mut answer = place.seat.poll(cx);
-        if answer.is_pending() && place.blocks {
-            let fetched = self.shared.change(|state, _, fx| state.fetch(place, fx));
-            answer = fetched.map_or(Poll::Pending, |live| Poll::Ready(Ok(live)));
+        match place.seat.poll(cx) {
+            Poll::Ready(Ok(mut live)) => {
+                live.seat = self.place.take().map(|place| place.seat);
+                Poll::Ready(Ok(live))
+            }
+            Poll::Ready(Err(error)) => {
+                self.place = None;
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending if place.blocks => self.fetch(),
+            Poll::Pending => Poll::Pending,
         }
-        if answer.is_ready() {
+    }
+
+    /// Fetches what it was woken for, as a caller that blocks its thread.
+    fn fetch(&mut self) -> Poll<Served<T>> {
+        let Some(place) = &self.place else {
+            return Poll::Pending;
+        };
+        let fetched = self.shared.change(|state, _, fx| state.fetch(place, fx));
+        fetched.map_or(Poll::Pending, |live| {
             self.place = None;
-        }
-        answer
+            Poll::Ready(Ok(live))
+        })
     }
-}
 
-impl<T: Send + 'static> Drop for Wait<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            self.leave(&place);
-        }
-    }
-}
-
-impl<T: Send + 'static> Wait<'_, T> {
     #[cold]
     fn leave(&self, place: &Place<T>) {
         match place.seat.leave() {
@@ -140,53 +186,20 @@ impl<T: Send + 'static> Wait<'_, T> {
     }
 }
 
-/// What there is to know of one who waits.
-struct Waits<T> {
-    place: Place<T>,
-    caller: Caller,
-    /// Since when on the fine clock, if this wait is one that is timed.
-    began: Option<Timestamp>,
+impl<T: Send + 'static> Drop for Ask<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.leave(&place);
+        }
+    }
 }
 
 /// Somebody who wants a place in line.
-///
-/// Made before the lock is taken if others wait already, so that what it takes to make one is not
-/// added to what they wait for.
-struct Newcomer<T> {
+struct Newcomer {
     caller: Caller,
     now: Timestamp,
-    seat: Arc<Seat<T>>,
-}
-
-impl<T: Send + 'static> Newcomer<T> {
-    /// `before` is its wait so far, if it was served with a dead connection.
-    fn new(shared: &Shared<T>, timeout: Duration, before: Option<Caller>, cx: &Context<'_>) -> Self {
-        let now = shared.time.coarse();
-        Self {
-            caller: before.unwrap_or_else(|| Caller::new(now, timeout)),
-            now,
-            seat: Arc::new(Seat::new(cx.waker().clone())),
-        }
-    }
-
-    /// Joins, under the lock under which there was no idle connection.
-    fn join(
-        self,
-        shared: &Arc<Shared<T>>,
-        mut state: MutexGuard<'_, State<T>>,
-    ) -> Result<Waits<T>, Box<CheckoutError>> {
-        let caller = self.caller;
-        let mut fx = Effects::none();
-        let joined = state.join(caller, self.seat, self.now, &mut fx);
-        drop(state);
-        shared.set_busy(true);
-        shared.perform(fx);
-        joined.map(|place| Waits {
-            caller,
-            began: place.timed.then(|| shared.time.fine()),
-            place,
-        })
-    }
+    waker: Waker,
 }
 
 impl Caller {
@@ -247,7 +260,8 @@ fn hand_out<T: Send + 'static>(shared: &Arc<Shared<T>>, mut live: Box<Live<T>>) 
     if live.begin_use() {
         live.timed = Some(shared.time.fine());
     }
-    PooledConnection::new(shared.clone(), live)
+    let home = live.home.0.take();
+    PooledConnection::new(home.unwrap_or_else(|| shared.clone()), live)
 }
 
 /// Takes a look at an open connection and hands it out, or closes it if it is dead.
@@ -294,25 +308,23 @@ struct Turn<'a, T: Send + 'static> {
     began: Option<Timestamp>,
 }
 
-impl<T: Send + 'static> Turn<'_, T> {
-    async fn finish(
-        &mut self,
-        mut hit: Option<Box<Live<T>>>,
-        mut joined: Option<Result<Waits<T>, Box<CheckoutError>>>,
-    ) -> Result<PooledConnection<T>, CheckoutError> {
-        let shared = self.shared;
+impl<'a, T: Send + 'static> Turn<'a, T> {
+    fn new(shared: &'a Arc<Shared<T>>, timeout: Duration) -> Self {
+        Self {
+            shared,
+            timeout,
+            caller: None,
+            began: None,
+        }
+    }
+
+    async fn finish(&mut self) -> Result<PooledConnection<T>, CheckoutError> {
+        let mut before = None;
         loop {
-            let got = match (hit.take(), joined.take()) {
-                (Some(live), _) => Ok(live),
-                (None, Some(Ok(waits))) => {
-                    self.caller = Some(waits.caller);
-                    self.began = self.began.or(waits.began);
-                    let place = Some(waits.place);
-                    Wait { shared, place }.await
-                }
-                (None, Some(Err(error))) => Err(error),
-                (None, None) => Err(Box::new(CheckoutError::Closed)),
-            };
+            let mut ask = Ask::new(self.shared, self.timeout, before);
+            let got = (&mut ask).await;
+            self.caller = ask.caller;
+            self.began = self.began.or(ask.began);
             let live = match got {
                 Ok(live) => live,
                 Err(error) => return Err(self.fail(*error)),
@@ -322,21 +334,10 @@ impl<T: Send + 'static> Turn<'_, T> {
                 Ok(None) => {}
                 Err(error) => return Err(self.fail(error)),
             }
-            let before = self.caller.map(|caller| Caller {
+            before = self.caller.map(|caller| Caller {
                 keeps_turn: true,
                 ..caller
             });
-            (hit, joined) = poll_fn(|cx| {
-                let mut state = shared.lock();
-                Poll::Ready(match state.take_idle() {
-                    Some(live) => (Some(live), None),
-                    None => (
-                        None,
-                        Some(Newcomer::new(shared, self.timeout, before, cx).join(shared, state)),
-                    ),
-                })
-            })
-            .await;
         }
     }
 

@@ -10,7 +10,7 @@ use futures::FutureExt;
 use futures::future::{Abortable, BoxFuture};
 
 use crate::effects::{DialEnd, DialOrder};
-use crate::live::Live;
+use crate::live::{Home, Live};
 use crate::shared::Shared;
 use crate::state::News;
 use crate::{DialCause, DialError};
@@ -124,6 +124,8 @@ impl<T: Send + 'static> Reservation<T> {
             reusable: true,
             uses: 0,
             timed: None,
+            seat: None,
+            home: Home(None),
         }))
     }
 

@@ -1,6 +1,5 @@
 //! What a change of the state asks for, to be done when the lock is free again.
 
-use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use futures::future::{AbortHandle, AbortRegistration};
 use crate::CloseReason;
 use crate::addresses::Chosen;
 use crate::live::Live;
-use crate::seat::{Seat, Served};
+use crate::seat::{Seated, Served};
 
 /// Under the lock no waker is called, no connection destroyed, no hook asked, nothing spawned.
 ///
@@ -24,7 +23,7 @@ pub(crate) struct Effects<T>(Option<Box<Lists<T>>>);
 pub(crate) struct Lists<T> {
     pub(crate) wake: Vec<Waker>,
     /// Who is out of the line, and with what.
-    pub(crate) serve: Vec<(Arc<Seat<T>>, Served<T>)>,
+    pub(crate) serve: Vec<(Seated<T>, Served<T>)>,
     pub(crate) close: Vec<(Box<Live<T>>, CloseReason)>,
     pub(crate) dial: Vec<DialOrder>,
     pub(crate) give_up: Vec<AbortHandle>,

@@ -1,10 +1,13 @@
 //! An open connection and what the pool knows of it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use evenkeel_stats::Timestamp;
 
 use crate::addresses::Address;
+use crate::seat::Seat;
+use crate::shared::Shared;
 
 /// Boxed at birth, so that handing it on under the lock moves one pointer however large it is.
 #[derive(Debug)]
@@ -32,6 +35,23 @@ pub(crate) struct Live<T> {
     pub(crate) uses: u32,
     /// When it was handed out, on the fine clock, if this use is one that is timed.
     pub(crate) timed: Option<Timestamp>,
+    /// Of the waiter that was served with it, to be used again.
+    pub(crate) seat: Option<Arc<Seat<T>>>,
+    /// Of whoever gave it to the next in line.
+    pub(crate) home: Home<T>,
+}
+
+/// A share of the pool that goes from a holder to the next together with the connection. To take one
+/// and to give it up are two writes to a count that every core wants.
+///
+/// Empty in whatever the pool itself holds, which would else keep itself alive.
+pub(crate) struct Home<T>(pub(crate) Option<Arc<Shared<T>>>);
+
+impl<T> fmt::Debug for Home<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is behind it may be locked.
+        f.debug_tuple("Home").field(&self.0.is_some()).finish()
+    }
 }
 
 impl<T> Live<T> {
@@ -80,6 +100,8 @@ mod tests {
             reusable: true,
             uses: 0,
             timed: None,
+            seat: None,
+            home: Home(None),
         };
         let timed: Vec<usize> = (0..16_000).filter(|_| live.begin_use()).collect();
         assert_eq!(timed[0], 0);

@@ -40,7 +40,11 @@ use crate::shared::Shared;
 #[must_use = "dropping it gives the connection back at once"]
 pub struct PooledConnection<T: Send + 'static = AsyncConnection> {
     /// `None` only while it is being dropped or taken apart.
-    live: Option<Box<Live<T>>>,
+    loan: Option<Loan<T>>,
+}
+
+struct Loan<T> {
+    live: Box<Live<T>>,
     shared: Arc<Shared<T>>,
 }
 
@@ -48,8 +52,7 @@ impl<T: Send + 'static> PooledConnection<T> {
     #[inline]
     pub(crate) const fn new(shared: Arc<Shared<T>>, live: Box<Live<T>>) -> Self {
         Self {
-            live: Some(live),
-            shared,
+            loan: Some(Loan { live, shared }),
         }
     }
 
@@ -58,10 +61,15 @@ impl<T: Send + 'static> PooledConnection<T> {
         clippy::expect_used,
         reason = "only methods that consume the guard, and its destructor, take the connection out"
     )]
-    fn live(&self) -> &Live<T> {
-        self.live
+    fn loan(&self) -> &Loan<T> {
+        self.loan
             .as_ref()
             .expect("a guard holds its connection until it is gone")
+    }
+
+    #[inline]
+    fn live(&self) -> &Live<T> {
+        &self.loan().live
     }
 
     #[inline]
@@ -70,9 +78,8 @@ impl<T: Send + 'static> PooledConnection<T> {
         reason = "only methods that consume the guard, and its destructor, take the connection out"
     )]
     pub(crate) fn live_mut(&mut self) -> &mut Live<T> {
-        self.live
-            .as_mut()
-            .expect("a guard holds its connection until it is gone")
+        let loan = self.loan.as_mut();
+        &mut loan.expect("a guard holds its connection until it is gone").live
     }
 
     /// The address the connection was opened to.
@@ -84,7 +91,7 @@ impl<T: Send + 'static> PooledConnection<T> {
     /// How long ago it was opened.
     #[must_use]
     pub fn age(&self) -> Duration {
-        self.shared.time.coarse().since(self.live().born)
+        self.loan().shared.time.coarse().since(self.live().born)
     }
 
     /// Has the connection closed instead of reused: it failed, or is in a state that the next holder
@@ -102,15 +109,15 @@ impl<T: Send + 'static> PooledConnection<T> {
     /// Takes the connection out for good: the pool forgets it, and has room for another.
     #[must_use]
     pub fn detach(mut self) -> T {
-        let live = self.take();
-        self.shared.change(|state, now, fx| state.detach(&live, now, fx));
+        let Loan { live, shared } = self.take();
+        shared.change(|state, now, fx| state.detach(&live, now, fx));
         live.connection
     }
 
     /// Closes it for another reason than its holder's.
     pub(crate) fn discard(mut self, reason: CloseReason) {
-        let live = self.take();
-        self.shared.change(|state, now, fx| {
+        let Loan { live, shared } = self.take();
+        shared.change(|state, now, fx| {
             state.uncount();
             state.discard(live, reason, now, fx);
         });
@@ -120,8 +127,8 @@ impl<T: Send + 'static> PooledConnection<T> {
         clippy::expect_used,
         reason = "called once, by methods that consume the guard"
     )]
-    pub(crate) fn take(&mut self) -> Box<Live<T>> {
-        self.live
+    fn take(&mut self) -> Loan<T> {
+        self.loan
             .take()
             .expect("a guard holds its connection until it is gone")
     }
@@ -130,8 +137,8 @@ impl<T: Send + 'static> PooledConnection<T> {
 impl<T: Send + 'static> Drop for PooledConnection<T> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(live) = self.live.take() {
-            self.shared.give_back(live);
+        if let Some(Loan { live, shared }) = self.loan.take() {
+            shared.give_back(live);
         }
     }
 }
@@ -161,7 +168,10 @@ impl<T: Send + 'static> AsMut<T> for PooledConnection<T> {
 impl<T: Send + fmt::Debug + 'static> fmt::Debug for PooledConnection<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PooledConnection")
-            .field("connection", &self.live.as_ref().map(|live| &live.connection))
+            .field(
+                "connection",
+                &self.loan.as_ref().map(|loan| &loan.live.connection),
+            )
             .finish_non_exhaustive()
     }
 }

@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 
 use crate::dial::{Dialler, Reservation};
 use crate::effects::{Effects, Lists};
-use crate::live::Live;
-use crate::seat::{Seat, Served};
+use crate::live::{Home, Live};
+use crate::seat::{Seated, Served};
 use crate::state::{Returned, State};
 use crate::stats::Recorder;
 use crate::sync::{Mutex, MutexGuard};
@@ -128,9 +128,9 @@ impl<T: Send + 'static> Shared<T> {
         result
     }
 
-    /// Takes a connection back that its holder is done with.
+    /// Takes a connection back that its holder is done with, and the holder's share of the pool.
     #[inline]
-    pub(crate) fn give_back(self: &Arc<Self>, mut live: Box<Live<T>>) {
+    pub(crate) fn give_back(self: Arc<Self>, mut live: Box<Live<T>>) {
         if let Some(since) = live.timed.take() {
             self.recorder.use_time.record(self.time.fine().nanos_since(since));
         }
@@ -146,22 +146,17 @@ impl<T: Send + 'static> Shared<T> {
         match returned {
             Returned::Idle => {}
             Returned::Wake(waker) => waker.wake(),
-            Returned::Hand(seat, live) => self.serve(&seat, Ok(live)),
+            Returned::Hand(next, mut live) => {
+                live.home = Home(Some(self));
+                serve(next, Ok(live), None);
+            }
             Returned::More(fx) => self.perform(fx),
         }
     }
 
-    /// Serves a waiter that is out of the line. A connection that comes too late goes to the next.
-    fn serve(self: &Arc<Self>, seat: &Seat<T>, served: Served<T>) {
-        match seat.serve(served) {
-            Ok(waker) => waker.wake(),
-            Err(Ok(live)) => self.take_back(live),
-            Err(Err(_error)) => {}
-        }
-    }
-
     #[cold]
-    pub(crate) fn take_back(self: &Arc<Self>, live: Box<Live<T>>) {
+    pub(crate) fn take_back(self: &Arc<Self>, mut live: Box<Live<T>>) {
+        live.home = Home(None);
         self.change(|state, now, fx| state.take_back(live, now, fx));
     }
 
@@ -199,8 +194,8 @@ impl<T: Send + 'static> Shared<T> {
         for waker in lists.wake {
             waker.wake();
         }
-        for (seat, served) in lists.serve {
-            self.serve(&seat, served);
+        for (next, served) in lists.serve {
+            serve(next, served, Some(self));
         }
         if lists.nudge {
             self.nudge.notify_one();
@@ -259,6 +254,21 @@ impl<T: Send + 'static> Shared<T> {
     /// Closes the pool: nobody is served any more.
     pub(crate) fn shut(self: &Arc<Self>) {
         self.change(|state, _, fx| state.close(fx));
+    }
+}
+
+/// Serves a waiter that is out of the line. A connection that comes too late goes to the next.
+#[inline]
+fn serve<T: Send + 'static>(next: Seated<T>, served: Served<T>, shared: Option<&Arc<Shared<T>>>) {
+    match next.serve(served) {
+        Ok(waker) => waker.wake(),
+        Err(Ok(mut live)) => {
+            let home = live.home.0.take();
+            if let Some(shared) = home.as_ref().or(shared) {
+                shared.take_back(live);
+            }
+        }
+        Err(Err(_error)) => {}
     }
 }
 

@@ -17,6 +17,7 @@ mod line;
 mod upkeep;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use evenkeel_stats::Timestamp;
 
@@ -25,6 +26,7 @@ use crate::effects::Effects;
 use crate::live::Live;
 use crate::queue::Queue;
 use crate::reason::ClosedCounts;
+use crate::seat::Seat;
 use crate::{BuildError, CloseReason, ConfigError, DialError, ReuseOrder};
 
 pub(crate) use checkout::Returned;
@@ -36,33 +38,37 @@ use self::line::Waiter;
 
 /// See the module.
 ///
-/// In the order of declaration, so that what a checkout and a return touch lies together in the
-/// first cache lines: under contention each of them travels from core to core with the lock.
+/// In the order of declaration. Under contention the lock goes from core to core and takes along
+/// whatever is written to: behind it comes what a hand-off writes, then what joining the line writes,
+/// then what both only read.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct State<T> {
-    /// By the time of coming back, the latest last; save that checked ones go to the front.
-    idle: VecDeque<Box<Live<T>>>,
+    line: Queue<Waiter<T>>,
+    hits: u64,
     /// Raised when connections must be looked at again before they go back.
     epoch: u64,
+    /// Free ones.
+    seats: Vec<Arc<Seat<T>>>,
+    waits: u64,
+    /// The coarse tick of the last wait, and how many waits began in it.
+    timed: (Timestamp, u32),
+    /// The earliest deadline in line, or an earlier one of somebody who has left.
+    earliest_deadline: Timestamp,
+    /// By the time of coming back, the latest last; save that checked ones go to the front.
+    idle: VecDeque<Box<Live<T>>>,
     /// When the background task will look by itself.
     wake_at: Timestamp,
-    line: Queue<Waiter<T>>,
     /// How many in line were woken to fetch something idle and have not come yet.
     woken: usize,
     max_idle: usize,
     max: usize,
     open: usize,
-    hits: u64,
-    waits: u64,
-    /// The earliest deadline in line, or an earlier one of somebody who has left.
-    earliest_deadline: Timestamp,
-    /// The coarse tick of the last wait, and how many waits began in it.
-    timed: (Timestamp, u32),
-    order: ReuseOrder,
-    closing: bool,
+    max_waiters: usize,
     /// Oldest first.
     dials: Vec<Dial>,
+    order: ReuseOrder,
+    closing: bool,
     checking: usize,
     limits: Limits,
     counts: Counts,
@@ -127,21 +133,23 @@ pub(crate) struct Census {
 impl<T> State<T> {
     pub(crate) fn new(limits: Limits, book: AddressBook, seed: u64) -> Self {
         Self {
-            idle: VecDeque::new(),
-            epoch: 0,
-            wake_at: Timestamp::ZERO,
             line: Queue::new(),
+            hits: 0,
+            epoch: 0,
+            seats: Vec::new(),
+            waits: 0,
+            timed: (Timestamp::ZERO, 0),
+            earliest_deadline: Timestamp::MAX,
+            idle: VecDeque::new(),
+            wake_at: Timestamp::ZERO,
             woken: 0,
             max_idle: limits.max_idle,
             max: limits.max,
             open: 0,
-            hits: 0,
-            waits: 0,
-            earliest_deadline: Timestamp::MAX,
-            timed: (Timestamp::ZERO, 0),
+            max_waiters: limits.max_waiters,
+            dials: Vec::new(),
             order: limits.order,
             closing: false,
-            dials: Vec::new(),
             checking: 0,
             limits,
             counts: Counts::default(),

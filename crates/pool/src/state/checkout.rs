@@ -1,6 +1,5 @@
 //! Out and back: the two transitions that every use of a connection makes.
 
-use std::sync::Arc;
 use std::task::Waker;
 
 use evenkeel_stats::Timestamp;
@@ -12,7 +11,7 @@ use crate::ReuseOrder;
 use crate::addresses::Standing;
 use crate::effects::Effects;
 use crate::live::Live;
-use crate::seat::Seat;
+use crate::seat::Seated;
 
 /// What to do after a connection came back. The two common answers carry no lists.
 #[derive(Debug)]
@@ -21,7 +20,7 @@ pub(crate) enum Returned<T> {
     /// It lies idle, and somebody is to come for it.
     Wake(Waker),
     /// It is this waiter's.
-    Hand(Arc<Seat<T>>, Box<Live<T>>),
+    Hand(Seated<T>, Box<Live<T>>),
     More(Effects<T>),
 }
 
@@ -59,15 +58,19 @@ impl<T> State<T> {
 
     /// A connection comes back.
     #[inline]
-    pub(crate) fn give_back(&mut self, live: Box<Live<T>>, now: Timestamp) -> Returned<T> {
-        if live.epoch == self.epoch
-            && self.line.is_empty()
-            && self.idle.len() < self.max_idle
-            && now < live.expires
-            && live.expires >= self.wake_at
-        {
-            self.idle.push_back(live);
-            return Returned::Idle;
+    pub(crate) fn give_back(&mut self, mut live: Box<Live<T>>, now: Timestamp) -> Returned<T> {
+        if let Some(seat) = live.seat.take() {
+            self.free_seat(seat);
+        }
+        if live.epoch == self.epoch && now < live.expires {
+            if self.line.is_empty() {
+                if self.idle.len() < self.max_idle && live.expires >= self.wake_at {
+                    self.idle.push_back(live);
+                    return Returned::Idle;
+                }
+            } else if let Some(next) = self.pop_task(now) {
+                return Returned::Hand(next, live);
+            }
         }
         self.give_back_slowly(live, now)
     }
@@ -83,13 +86,13 @@ impl<T> State<T> {
             return match placed {
                 Placed::Idle => Returned::Idle,
                 Placed::Wake(waker) => Returned::Wake(waker),
-                Placed::Hand(seat, live) => Returned::Hand(seat, live),
+                Placed::Hand(next, live) => Returned::Hand(next, live),
             };
         }
         match placed {
             Placed::Idle => {}
             Placed::Wake(waker) => fx.lists().wake.push(waker),
-            Placed::Hand(seat, live) => fx.lists().serve.push((seat, Ok(live))),
+            Placed::Hand(next, live) => fx.lists().serve.push((next, Ok(live))),
         }
         Returned::More(fx)
     }

@@ -18,7 +18,7 @@ use super::State;
 use crate::effects::Effects;
 use crate::live::Live;
 use crate::queue::Number;
-use crate::seat::Seat;
+use crate::seat::{Seat, Seated};
 use crate::{CheckoutError, CloseReason};
 
 /// How long a caller that blocks its thread may be overtaken: some hundred wake-ups of a thread, and
@@ -29,10 +29,13 @@ const PATIENCE: Duration = Duration::from_millis(1);
 /// readings of the fine clock and a record, a third of what waiting costs.
 const TIMED_PER_TICK: u32 = 16;
 
+/// Free seats that are kept: as many as connections come back in a burst, in some kilobytes.
+const MOST_SEATS: usize = 64;
+
 /// Who waits.
 #[derive(Debug)]
 pub(super) struct Waiter<T> {
-    seat: Arc<Seat<T>>,
+    who: Seated<T>,
     joined: Timestamp,
     deadline: Timestamp,
     /// Blocks a thread.
@@ -43,7 +46,7 @@ pub(super) struct Waiter<T> {
 
 impl<T> Waiter<T> {
     fn is_at(&self, place: &Place<T>) -> bool {
-        Arc::ptr_eq(&self.seat, &place.seat)
+        Arc::ptr_eq(&self.who.seat, &place.seat)
     }
 }
 
@@ -74,7 +77,7 @@ pub(super) enum Placed<T> {
     /// It lies idle and somebody is to come for it.
     Wake(Waker),
     /// It is this waiter's, who has left the line.
-    Hand(Arc<Seat<T>>, Box<Live<T>>),
+    Hand(Seated<T>, Box<Live<T>>),
 }
 
 impl<T> State<T> {
@@ -82,7 +85,7 @@ impl<T> State<T> {
     pub(crate) fn join(
         &mut self,
         caller: Caller,
-        seat: Arc<Seat<T>>,
+        waker: Waker,
         now: Timestamp,
         fx: &mut Effects<T>,
     ) -> Result<Place<T>, Box<CheckoutError>> {
@@ -92,14 +95,18 @@ impl<T> State<T> {
         if caller.deadline <= now {
             return Err(Box::new(self.timeout(caller.joined, 0, now)));
         }
-        if !caller.keeps_turn && self.line.len() >= self.limits.max_waiters {
+        if !caller.keeps_turn && self.line.len() >= self.max_waiters {
             self.counts.refused += 1;
             return Err(Box::new(CheckoutError::QueueFull {
-                limit: self.limits.max_waiters,
+                limit: self.max_waiters,
             }));
         }
+        let seat = self.seats.pop().unwrap_or_else(|| Arc::new(Seat::new()));
         let waiter = Waiter {
-            seat: seat.clone(),
+            who: Seated {
+                seat: seat.clone(),
+                waker,
+            },
             joined: caller.joined,
             deadline: caller.deadline,
             blocks: caller.blocks,
@@ -112,7 +119,10 @@ impl<T> State<T> {
         };
         // One that keeps its turn was counted when it first had to wait, if it had to.
         self.waits += u64::from(!caller.keeps_turn);
-        self.earliest_deadline = self.earliest_deadline.min(caller.deadline);
+        // Read by all and written by few.
+        if caller.deadline < self.earliest_deadline {
+            self.earliest_deadline = caller.deadline;
+        }
         self.look_at(caller.deadline, fx);
         self.plan(now, fx);
         Ok(Place {
@@ -189,7 +199,7 @@ impl<T> State<T> {
                 return self.place_beside_sleepers(live, cold, now, fx);
             }
             return match self.pop(&live, fx) {
-                Some(seat) => Placed::Hand(seat, live),
+                Some(next) => Placed::Hand(next, live),
                 None => break,
             };
         }
@@ -213,7 +223,7 @@ impl<T> State<T> {
             if waiter.blocks && !late {
                 waiter.woken = true;
                 self.woken += 1;
-                let waker = waiter.seat.waker();
+                let waker = waiter.who.waker();
                 self.lay_idle(live, cold, fx);
                 return waker.map_or(Placed::Idle, Placed::Wake);
             }
@@ -222,11 +232,11 @@ impl<T> State<T> {
             };
             if late {
                 let error = self.timeout(waiter.joined, ahead, now);
-                fx.lists().serve.push((waiter.seat, Err(Box::new(error))));
+                fx.lists().serve.push((waiter.who, Err(Box::new(error))));
                 continue;
             }
             self.served(&live, fx);
-            return Placed::Hand(waiter.seat, live);
+            return Placed::Hand(waiter.who, live);
         }
         self.lay_idle(live, cold, fx);
         Placed::Idle
@@ -243,18 +253,42 @@ impl<T> State<T> {
         match self.place(live, cold, now, fx) {
             Placed::Idle => {}
             Placed::Wake(waker) => fx.lists().wake.push(waker),
-            Placed::Hand(seat, live) => fx.lists().serve.push((seat, Ok(live))),
+            Placed::Hand(next, live) => fx.lists().serve.push((next, Ok(live))),
+        }
+    }
+
+    /// Takes the head out of the line, to be served with a connection that was in use, where nothing
+    /// else can come of that: it is a task in good time, nothing lies idle or is being opened, and the
+    /// pool is not above its maximum.
+    #[inline]
+    pub(super) fn pop_task(&mut self, now: Timestamp) -> Option<Seated<T>> {
+        let head = self.line.head_mut()?;
+        if head.blocks || head.deadline <= now {
+            return None;
+        }
+        if !self.idle.is_empty() || !self.dials.is_empty() || self.open > self.max {
+            return None;
+        }
+        self.hits += 1;
+        self.line.pop().map(|waiter| waiter.who)
+    }
+
+    /// A seat that nobody sits on any more.
+    #[inline]
+    pub(super) fn free_seat(&mut self, seat: Arc<Seat<T>>) {
+        if self.seats.len() < MOST_SEATS {
+            self.seats.push(seat);
         }
     }
 
     /// Takes the head out of the line, to be served with `live`.
-    fn pop(&mut self, live: &Live<T>, fx: &mut Effects<T>) -> Option<Arc<Seat<T>>> {
+    fn pop(&mut self, live: &Live<T>, fx: &mut Effects<T>) -> Option<Seated<T>> {
         let waiter = self.line.pop()?;
         self.has_gone(&waiter);
         self.served(live, fx);
         // What lay there for a sleeper is the next one's now.
         self.match_idle(fx);
-        Some(waiter.seat)
+        Some(waiter.who)
     }
 
     /// Somebody has left the line to be served with `live`.
@@ -293,14 +327,14 @@ impl<T> State<T> {
             if waiter.blocks {
                 waiter.woken = true;
                 self.woken += 1;
-                fx.lists().wake.extend(waiter.seat.waker());
+                fx.lists().wake.extend(waiter.who.waker());
                 continue;
             }
             if let Some(waiter) = self.line.remove(number, |_| true)
                 && let Some(live) = self.pop_idle()
             {
                 self.count(&live);
-                fx.lists().serve.push((waiter.seat, Ok(live)));
+                fx.lists().serve.push((waiter.who, Ok(live)));
             }
         }
         while self.idle.len() > self.max_idle.max(self.woken)
@@ -327,7 +361,7 @@ impl<T> State<T> {
         for (waiter, ahead) in late {
             self.has_gone(&waiter);
             let error = self.timeout(waiter.joined, ahead, now);
-            fx.lists().serve.push((waiter.seat, Err(Box::new(error))));
+            fx.lists().serve.push((waiter.who, Err(Box::new(error))));
         }
         self.match_idle(fx);
         self.give_up_surplus(fx);
@@ -337,7 +371,7 @@ impl<T> State<T> {
         if let Some(waiter) = self.line.pop() {
             self.has_gone(&waiter);
             let error = self.timeout(waiter.joined, 0, now);
-            fx.lists().serve.push((waiter.seat, Err(Box::new(error))));
+            fx.lists().serve.push((waiter.who, Err(Box::new(error))));
         }
     }
 
@@ -370,7 +404,7 @@ impl<T> State<T> {
     /// Gives everybody in line the same error.
     pub(super) fn send_all_away(&mut self, error: &CheckoutError, fx: &mut Effects<T>) {
         while let Some(waiter) = self.line.pop() {
-            fx.lists().serve.push((waiter.seat, Err(Box::new(error.clone()))));
+            fx.lists().serve.push((waiter.who, Err(Box::new(error.clone()))));
         }
         self.woken = 0;
         self.earliest_deadline = Timestamp::MAX;

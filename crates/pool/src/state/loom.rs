@@ -12,7 +12,8 @@ use evenkeel_strategy::RoundRobin;
 use super::*;
 use crate::addresses::{Address, Retry};
 use crate::backoff::Backoff;
-use crate::seat::{Seat, Served};
+use crate::live::Home;
+use crate::seat::{Seated, Served};
 use crate::sync::Mutex;
 
 const NOW: Timestamp = Timestamp::from_nanos(1);
@@ -47,8 +48,8 @@ impl Pool {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    fn serve(&self, seat: &Seat<u32>, served: Served<u32>) {
-        match seat.serve(served) {
+    fn serve(&self, next: Seated<u32>, served: Served<u32>) {
+        match next.serve(served) {
             Ok(waker) => waker.wake(),
             Err(Ok(live)) => self.take_back(live),
             Err(Err(_)) => {}
@@ -68,8 +69,8 @@ impl Pool {
         for waker in lists.wake {
             waker.wake();
         }
-        for (seat, served) in lists.serve {
-            self.serve(&seat, served);
+        for (next, served) in lists.serve {
+            self.serve(next, served);
         }
     }
 
@@ -78,7 +79,7 @@ impl Pool {
         match returned {
             Returned::Idle => {}
             Returned::Wake(waker) => waker.wake(),
-            Returned::Hand(seat, live) => self.serve(&seat, Ok(live)),
+            Returned::Hand(next, live) => self.serve(next, Ok(live)),
             Returned::More(fx) => self.perform(fx),
         }
     }
@@ -86,7 +87,6 @@ impl Pool {
     /// An idle connection or a place in line.
     fn ask(&self, blocks: bool) -> Result<Box<Live<u32>>, Waiting> {
         let bell = Arc::new(Bell::default());
-        let seat = Arc::new(Seat::new(Waker::from(bell.clone())));
         let caller = Caller {
             joined: NOW,
             deadline: Timestamp::MAX,
@@ -98,7 +98,9 @@ impl Pool {
             return Ok(live);
         }
         let mut fx = Effects::none();
-        let place = state.join(caller, seat, NOW, &mut fx).unwrap();
+        let place = state
+            .join(caller, Waker::from(bell.clone()), NOW, &mut fx)
+            .unwrap();
         drop(state);
         self.perform(fx);
         Err(Waiting { place, bell })
@@ -173,6 +175,8 @@ fn live() -> Box<Live<u32>> {
         reusable: true,
         uses: 0,
         timed: None,
+        seat: None,
+        home: Home(None),
     })
 }
 

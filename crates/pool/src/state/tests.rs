@@ -16,7 +16,8 @@ use super::*;
 use crate::addresses::Retry;
 use crate::backoff::Backoff;
 use crate::effects::{DialEnd, DialOrder};
-use crate::seat::{Seat, Served};
+use crate::live::Home;
+use crate::seat::{Seated, Served};
 use crate::{CheckoutError, DialCause, DialError};
 
 fn limits(min: usize, max: usize) -> Limits {
@@ -49,7 +50,7 @@ struct Bench {
     now: Timestamp,
     orders: Vec<DialOrder>,
     /// On the way to seats. Delivered at once, unless `slow`.
-    deliveries: Vec<(Arc<Seat<u32>>, Served<u32>)>,
+    deliveries: Vec<(Seated<u32>, Served<u32>)>,
     slow: bool,
     closed: Vec<(u32, CloseReason)>,
     next: u32,
@@ -100,13 +101,13 @@ impl Bench {
         for dial in lists.give_up {
             dial.abort();
         }
-        for (seat, served) in lists.serve {
-            self.deliver(seat, served);
+        for (next, served) in lists.serve {
+            self.deliver(next, served);
         }
     }
 
-    fn deliver(&mut self, seat: Arc<Seat<u32>>, served: Served<u32>) {
-        self.deliveries.push((seat, served));
+    fn deliver(&mut self, next: Seated<u32>, served: Served<u32>) {
+        self.deliveries.push((next, served));
         if !self.slow {
             self.arrive(0);
         }
@@ -114,8 +115,8 @@ impl Bench {
 
     /// A delivery reaches its seat.
     fn arrive(&mut self, at: usize) {
-        let (seat, served) = self.deliveries.remove(at);
-        if let Err(Ok(live)) = seat.serve(served) {
+        let (next, served) = self.deliveries.remove(at);
+        if let Err(Ok(live)) = next.serve(served) {
             self.run(|state, now, fx| state.take_back(live, now, fx));
         }
     }
@@ -130,8 +131,7 @@ impl Bench {
             blocks,
             keeps_turn: false,
         };
-        let seat = Arc::new(Seat::new(Waker::noop().clone()));
-        self.run(|state, now, fx| state.join(caller, seat, now, fx))
+        self.run(|state, now, fx| state.join(caller, Waker::noop().clone(), now, fx))
             .map(Err)
     }
 
@@ -180,7 +180,7 @@ impl Bench {
         match self.state.give_back(live, self.now) {
             Returned::Idle => {}
             Returned::Wake(waker) => waker.wake(),
-            Returned::Hand(seat, live) => self.deliver(seat, Ok(live)),
+            Returned::Hand(next, live) => self.deliver(next, Ok(live)),
             Returned::More(fx) => self.keep(fx),
         }
     }
@@ -206,6 +206,8 @@ impl Bench {
                 reusable: true,
                 uses: 0,
                 timed: None,
+                seat: None,
+                home: Home(None),
             }))
         } else {
             let target = order.chosen.address.target.clone();

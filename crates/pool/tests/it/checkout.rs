@@ -221,6 +221,33 @@ async fn checkout_and_return_of_an_idle_connection_allocate_nothing() {
     assert_eq!(counted.count_total, 1, "nothing is counted here");
 }
 
+#[tokio::test(start_paused = true)]
+async fn waiting_in_line_allocates_nothing_once_there_was_a_line() {
+    let script = Script::opening();
+    let pool = pool(&script, config(0, 1));
+    // A task: a caller that blocks its thread is not served by hand-off.
+    let served = tokio::spawn(async move {
+        let mut held = Some(pool.checkout().await.unwrap());
+        let mut counted = Vec::with_capacity(2);
+        for _ in 0..2 {
+            let all = allocation_counter::measure(|| {
+                for _ in 0..100 {
+                    let mut next = std::pin::pin!(pool.checkout());
+                    assert!(poll_once(next.as_mut()).is_pending());
+                    drop(held.take());
+                    let Poll::Ready(loan) = poll_once(next.as_mut()) else {
+                        panic!("not handed over");
+                    };
+                    held = loan.ok();
+                }
+            });
+            counted.push(all.count_total);
+        }
+        counted
+    });
+    assert_eq!(served.await.unwrap()[1], 0);
+}
+
 /// Real threads and real time: ten of them at four connections, each blocking.
 #[test]
 fn threads_that_block_share_few_connections_and_none_is_forgotten() {

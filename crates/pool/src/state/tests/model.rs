@@ -95,8 +95,11 @@ fn apply(bench: &mut Bench, outside: &mut Outside, step: Step) {
             match bench.claim(&outside.waiting[at]) {
                 Poll::Pending => {}
                 Poll::Ready(answer) => {
-                    outside.waiting.remove(at);
-                    if let Ok(live) = answer {
+                    let place = outside.waiting.remove(at);
+                    if let Ok(mut live) = answer {
+                        if !place.blocks {
+                            live.seat = Some(place.seat);
+                        }
                         outside.got(live);
                     }
                 }
@@ -205,7 +208,7 @@ fn check(bench: &Bench, outside: &Outside) -> Result<(), TestCaseError> {
         bench.closed.len() as u64
     );
     // No connection in two hands, none used after it was closed.
-    let mut seen = std::collections::HashSet::new();
+    let (mut seen, mut chairs) = (std::collections::HashSet::new(), std::collections::HashSet::new());
     for n in outside
         .held
         .iter()
@@ -223,6 +226,16 @@ fn check(bench: &Bench, outside: &Outside) -> Result<(), TestCaseError> {
     }
     for (n, _) in &bench.closed {
         prop_assert!(seen.insert(*n), "{} is closed and in use", n);
+    }
+    // A seat is free or one waiter's.
+    let seats = outside
+        .waiting
+        .iter()
+        .map(|place| &place.seat)
+        .chain(&state.seats);
+    let taken_along = outside.held.iter().filter_map(|live| live.seat.as_ref());
+    for seat in seats.chain(taken_along) {
+        prop_assert!(chairs.insert(Arc::as_ptr(seat)), "two on one seat");
     }
     // Work is conserved: nobody who could be served is left waiting.
     prop_assert_eq!(state.woken, state.woken_in_line());
