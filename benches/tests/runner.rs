@@ -228,7 +228,10 @@ fn list_prints_the_plan_and_runs_nothing() {
 fn a_wrong_name_lists_the_right_ones() {
     let (ok, events, error) = run(&["run", "oi"]);
     assert!(!ok && events.is_empty());
-    assert!(error.contains("'oi'") && error.contains("io, io-pair"), "{error}");
+    assert!(
+        error.contains("'oi'") && error.contains("io-pair, pool"),
+        "{error}"
+    );
     let (ok, _, error) = run(&["run", "io", "--contender", "nobody"]);
     assert!(!ok && error.contains("raw-tokio"), "{error}");
 }

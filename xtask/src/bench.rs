@@ -74,9 +74,6 @@ enum Error {
         /// Why not.
         source: std::io::Error,
     },
-    /// `--record` of what is no whole run.
-    #[error("docs/performance.md is written from a whole, full run only; this one {0}")]
-    Unfit(&'static str),
     /// The page of figures.
     #[error(transparent)]
     Performance(#[from] performance::Error),

@@ -8,7 +8,7 @@ mod judge;
 
 use serde::Deserialize;
 
-pub(crate) use judge::{Claimed, Verdict, judge};
+pub(crate) use judge::{Claimed, Side, Verdict, judge};
 
 /// The file, built in, so that a run needs nothing beside itself.
 const FILE: &str = include_str!("../../benches/claims.toml");

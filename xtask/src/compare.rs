@@ -1,7 +1,7 @@
 //! `cargo xtask compare A.json B.json`: what changed between two runs beyond the noise, as markdown.
 //!
 //! A figure is compared as its ratio to the scenario's baseline, repeat by repeat, where both runs have one: what
-//! slows the whole machine slows both. A figure has changed when the 99 % interval of the quotient of the medians
+//! slows the whole machine slows both. Groups that have no baseline at all (criterion's) are left out. A figure has changed when the 99 % interval of the quotient of the medians
 //! leaves out 1, and the medians differ by more than [`LEAST_CHANGE`]: with hundreds of figures a 95 % interval
 //! would call a dozen changed that did not.
 //!
@@ -139,7 +139,18 @@ pub(crate) fn compare(old: &Record, new: &Record) -> Comparison {
             "nothing, but the surroundings differ: {before}; then {after}"
         ));
     }
-    for part in &new.scenarios {
+    let (compared, alone): (Vec<&Part>, Vec<&Part>) = new
+        .scenarios
+        .iter()
+        .partition(|part| part.plan.baseline.is_some());
+    if !alone.is_empty() {
+        found.left_out.push(format!(
+            "{} groups without a baseline that ran beside them (criterion's): their times are those of the moment; \
+             `cargo xtask icount` tells what changed there",
+            alone.len()
+        ));
+    }
+    for part in compared {
         let name = &part.plan.name;
         let Some(earlier) = old.part(name) else {
             found.left_out.push(format!("`{name}`: only the new run has it"));
@@ -293,6 +304,13 @@ mod tests {
                 .markdown()
                 .contains("`pool`: only the new run")
         );
+        other.scenarios[0].plan.baseline = None;
+        assert!(
+            compare(&other, &other)
+                .markdown()
+                .contains("1 groups without a baseline")
+        );
+        assert_eq!(compare(&other, &other).compared, 0);
         other.machine.cores = 64;
         assert!(
             compare(&record(9.0), &other)

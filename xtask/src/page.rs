@@ -10,7 +10,7 @@ mod tests;
 
 use std::fmt::Write as _;
 
-use crate::claims::Claimed;
+use crate::claims::{Claimed, Side};
 use crate::number;
 use crate::record::{Better, Metric, Part, Record};
 use html::{anchor, escape};
@@ -86,8 +86,8 @@ fn head(record: &Record, claimed: &[Claimed], scenarios: &[&Part], micro: bool) 
     let count = |word: &str| claimed.iter().filter(|row| row.verdict.word() == word).count();
     text.push_str("<div class=\"tiles\">\n");
     for (word, says) in [
-        ("holds", "claims hold"),
-        ("fails", "do not hold"),
+        ("holds", "claims hold against the naive way"),
+        ("fails", "do not hold against it"),
         ("open", "open: too wide a spread"),
         ("missing", "not measured"),
     ] {
@@ -97,6 +97,14 @@ fn head(record: &Record, claimed: &[Claimed], scenarios: &[&Part], micro: bool) 
             count(word)
         );
     }
+    let sides = || claimed.iter().filter_map(|row| row.peer_side);
+    let _ = writeln!(
+        text,
+        "<div class=\"tile\"><b>{} / {}</b>of them better / worse than the best peer, of {}</div>",
+        sides().filter(|side| *side == Side::Better).count(),
+        sides().filter(|side| *side == Side::Worse).count(),
+        sides().count()
+    );
     text.push_str("</div>\n<nav>");
     let links = scenarios
         .iter()
@@ -136,7 +144,7 @@ fn section(part: &Part) -> String {
         if plan.size.is_empty() {
             String::new()
         } else {
-            format!("{}; ", escape(&plan.size))
+            format!("{}; ", escape(&plan.size.replace(',', ", ")))
         },
         number::repeats(plan.repeats),
         plan.baseline

@@ -108,7 +108,7 @@ fn scenario(part: &Part) -> String {
         "### `{}`\n\n{} Size: {}; {}",
         plan.name,
         plan.question,
-        plan.size,
+        plan.size.replace(',', ", "),
         number::repeats(plan.repeats)
     );
     match &plan.baseline {

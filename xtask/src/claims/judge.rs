@@ -41,6 +41,37 @@ impl Verdict {
     }
 }
 
+/// How ours stands against another, by the whole interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Better, whatever the spread.
+    Better,
+    /// Worse, whatever the spread.
+    Worse,
+    /// The spread is on both sides.
+    Alike,
+}
+
+impl Side {
+    fn of(ratio: &Summary, higher_is_better: bool) -> Self {
+        let [low, high] = ratio.spread();
+        match (low > 1.0, high < 1.0) {
+            (true, _) if higher_is_better => Self::Better,
+            (_, true) if !higher_is_better => Self::Better,
+            (true, _) | (_, true) => Self::Worse,
+            _ => Self::Alike,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Alike => "alike",
+        }
+    }
+}
+
 /// A row of the table.
 #[derive(Debug, Clone)]
 pub(crate) struct Claimed {
@@ -54,6 +85,8 @@ pub(crate) struct Claimed {
     pub(crate) naive: String,
     /// Against the best peer.
     pub(crate) peer: String,
+    /// The same in one word, where there is a peer.
+    pub(crate) peer_side: Option<Side>,
     /// The scenario and its metric.
     pub(crate) place: String,
     /// What it comes to.
@@ -72,6 +105,7 @@ fn one(claim: &Claim, record: &Record) -> Claimed {
         expected: "—".to_owned(),
         naive: "—".to_owned(),
         peer: "—".to_owned(),
+        peer_side: None,
         place: "—".to_owned(),
         verdict: Verdict::NotMeasured(claim.missing.clone().unwrap_or_default()),
     };
@@ -92,7 +126,9 @@ fn one(claim: &Claim, record: &Record) -> Claimed {
         row.naive = against(ratio, naive);
     }
     if let Some((name, ratio)) = best_peer(part, shown, &claim.peers) {
-        row.peer = against(&ratio, name);
+        let side = Side::of(&ratio, is_higher_better(part, shown));
+        row.peer = format!("{}: {}", side.word(), against(&ratio, name));
+        row.peer_side = Some(side);
     }
     let told = match shown.expect {
         Expect::RatioLeast(_) | Expect::RatioMost(_) => naive.map(|(_, ratio)| ratio),
@@ -123,17 +159,21 @@ fn verdict(expect: Expect, told: &Summary) -> Verdict {
 
 /// The peer with the best median, and ours over it.
 fn best_peer<'a>(part: &Part, shown: Shown<'_>, peers: &'a [String]) -> Option<(&'a str, Summary)> {
-    let higher = part.plan.metric(shown.metric)?.better == Better::Higher;
     let measured = peers
         .iter()
         .filter_map(|peer| Some((peer.as_str(), part.summary(peer, shown.metric)?.median)));
-    let best = if higher {
+    let best = if is_higher_better(part, shown) {
         measured.max_by(|a, b| a.1.total_cmp(&b.1))
     } else {
         measured.min_by(|a, b| a.1.total_cmp(&b.1))
     };
     let (name, _) = best?;
     Some((name, part.ratio_to(shown.ours, name, shown.metric)?))
+}
+
+fn is_higher_better(part: &Part, shown: Shown<'_>) -> bool {
+    let metric = part.plan.metric(shown.metric);
+    metric.is_some_and(|metric| metric.better == Better::Higher)
 }
 
 /// What must come out, in words.
@@ -189,7 +229,23 @@ mod tests {
     fn the_row_names_the_best_peer_the_way_the_metric_is_better() {
         let row = judged("wait_p50", Expect::RatioMost(0.5), 9.0);
         assert_eq!(row.naive, "0.090 (0.090 .. 0.090) × naive");
-        assert_eq!(row.peer, "0.900 (0.900 .. 0.900) × raw-tokio");
+        assert_eq!(row.peer, "better: 0.900 (0.900 .. 0.900) × raw-tokio");
+        assert_eq!(row.peer_side, Some(Side::Better));
+        assert!(
+            judged("wait_p50", Expect::RatioMost(0.5), 12.0)
+                .peer
+                .starts_with("worse: 1.2")
+        );
+        assert!(
+            judged("rate", Expect::RatioMost(0.5), 12.0)
+                .peer
+                .starts_with("worse: 0.75")
+        );
+        assert!(
+            judged("wait_p50", Expect::RatioMost(0.5), 10.0)
+                .peer
+                .starts_with("alike: 1.0")
+        );
         assert_eq!(
             (row.place.as_str(), row.expected.as_str()),
             ("io wait_p50", "at most 0.5 × naive")

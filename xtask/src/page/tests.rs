@@ -86,7 +86,7 @@ fn summary_machine_versions_command_and_tables_are_there() {
         "<code>cargo xtask bench</code>",
         "linux",
         "tokio 1.47.0",
-        "<b>0</b>claims hold",
+        "<b>0</b>claims hold against the naive way",
         "not measured: `pool` did not run",
         "href=\"#io\"",
         "fewer &amp; faster",

@@ -1,7 +1,7 @@
 //! The few figures that stand for many samples.
 //!
 //! Medians, because a machine that people use gives outliers; minimum and maximum as the spread, and
-//! where there are samples enough an interval by the [bootstrap](super::bootstrap). Ratios are taken in pairs, sample
+//! where there are samples enough an interval by the [bootstrap]. Ratios are taken in pairs, sample
 //! by sample of the same repeat: contenders are interleaved, so what slows the machine for a while
 //! slows both halves of a pair.
 
