@@ -120,3 +120,7 @@ pub use request_context::{Repeat, RequestContext, Tried};
 pub use stats::{
     BackendStats, LoadBalancerStats, RequestStats, StatsWindow, latency_trend, rate_trend, success_trend,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
