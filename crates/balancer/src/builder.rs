@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::call::HedgeDelay;
 use crate::control::Control;
+use crate::explore::Explore;
 use crate::maintenance::Maintenance;
 use crate::sessions::Sessions;
 use crate::shared::{Registry, Shared};
@@ -170,6 +171,7 @@ impl<B: Send + Sync + 'static> LoadBalancerBuilder<B> {
             sessions,
             budget,
             hedge_delay: HedgeDelay::new(config.hedging.as_ref()),
+            explore: Explore::default(),
             totals: Totals::default(),
             series: Mutex::new(Series::new(config.stats_windows, now)),
             registry: Mutex::new(Registry {

@@ -33,6 +33,8 @@
 //! - **Noticing**: a circuit breaker for each backend, outlier detection over all, active checks
 //!   (feature `checks`), and what [you](LoadBalancer::set_health) say. A trip counts from the very next
 //!   pick on; shares are evened out in the background.
+//! - **Asking again**: a backend that a strategy shuns for a bad average gets one request a second, one
+//!   that may be repeated if there is one; a good answer gives it its share back.
 //! - **Never nobody**: with all backends sick the load is spread over all (panic mode).
 //! - **Retries and hedges** within a budget and one deadline, never of what may not be repeated.
 //! - **Sticky sessions** in a bounded table.
@@ -80,6 +82,7 @@ mod control;
 mod discover;
 mod drain;
 mod error;
+mod explore;
 mod load_balancer;
 mod maintenance;
 mod membership;

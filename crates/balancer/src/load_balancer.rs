@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_stats::{Clock, Outcome};
+use evenkeel_stats::{Clock, Outcome, Timestamp};
 use evenkeel_strategy::{BackendId, PickContext};
 
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
-use crate::vitals::Ended;
+use crate::vitals::{Admission, Ended};
 use crate::{
     BackendRef, BackendServer, BuildError, LoadBalancerBuilder, LoadBalancerConfig, MemberError, Pick,
     PickError, RequestContext,
@@ -21,7 +21,8 @@ use crate::{
 /// task ends; guards and handles that are still out stay valid.
 ///
 /// A pick loads one snapshot of members, readiness and picker, chooses, and raises the count of what
-/// is in flight. It takes no lock (one short one where sessions are sticky), allocates nothing, reads
+/// is in flight. While all is well it takes no lock (one or two short ones where
+/// sessions are sticky, and a breaker's where it is open), allocates nothing, reads
 /// the clock once, waits for nothing, and does not slow down with the number of backends.
 pub struct LoadBalancer<B> {
     pub(crate) shared: Arc<Shared<B>>,
@@ -71,8 +72,38 @@ impl<B> LoadBalancer<B> {
         if request.session.is_some() || request.tried.is_some() {
             return self.pick_specially(request, &snapshot, &context);
         }
+        if shared.explore.is_due()
+            && let Some(pick) = self.explore(request, &snapshot, now)
+        {
+            return Ok(pick);
+        }
         let (backend, trial) = snapshot.choose(&snapshot.picker, &context, now)?;
         Ok(Pick::begin(Arc::clone(backend), now, trial))
+    }
+
+    /// A backend that was shunned for long, if this request is one to ask it.
+    #[cold]
+    fn explore(
+        &self,
+        request: &RequestContext<'_>,
+        snapshot: &Snapshot<B>,
+        now: Timestamp,
+    ) -> Option<Pick<B>> {
+        if request.hash.is_some() || snapshot.panic {
+            return None;
+        }
+        let serial = self.shared.explore.take(request.repeat, now)?;
+        let &index = snapshot.index.by_serial.get(&serial)?;
+        let backend = snapshot.backends.get(index)?;
+        if !backend.vitals.cell().readiness(now).is_eligible() {
+            return None;
+        }
+        let trial = match backend.vitals.admit(now) {
+            Admission::Open => None,
+            Admission::Trial(trial) => Some(trial),
+            Admission::Denied => return None,
+        };
+        Some(Pick::begin(Arc::clone(backend), now, trial).exploring())
     }
 
     fn pick_specially(
@@ -141,6 +172,7 @@ impl<B> LoadBalancer<B> {
         let ended = Ended {
             outcome,
             failure: None,
+            relearn: false,
             started: now.saturating_sub(response_time),
             now,
         };

@@ -9,6 +9,7 @@ use evenkeel_stats::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::control::Control;
+use crate::explore::EXPLORE_TICK;
 use crate::shared::Shared;
 
 /// Between two rebuilds that were asked for: a storm of trips costs one in this time.
@@ -34,13 +35,14 @@ struct Due {
     outliers: Option<Instant>,
     rebuild: Option<Instant>,
     hedge: Option<Instant>,
-    /// When an ejection ends, or a backend that failed is given another chance.
+    explore: Option<Instant>,
+    /// When an ejection ends.
     back: Option<Instant>,
 }
 
 impl Due {
     fn next(&self) -> Instant {
-        [self.outliers, self.rebuild, self.hedge, self.back]
+        [self.outliers, self.rebuild, self.hedge, self.explore, self.back]
             .into_iter()
             .flatten()
             .fold(self.window, Instant::min)
@@ -70,6 +72,7 @@ impl<B> Maintenance<B> {
                 outliers: shared.outliers.as_ref().map(|_| now + config.outlier_interval),
                 rebuild: shared.strategy.rebuild_every().map(|every| now + every),
                 hedge: config.hedging.as_ref().map(|_| now + HEDGE_TICK),
+                explore: Some(now + EXPLORE_TICK),
                 back: None,
             },
         }
@@ -118,22 +121,24 @@ impl<B> Shared<B> {
         let mut back: Option<Timestamp> = None;
         for backend in snapshot.backends.iter() {
             let returns = backend.vitals.returns_at(now);
-            let chance = backend
-                .vitals
-                .give_a_chance(self.config.circuit_breaker_timeout, now);
-            back = back.into_iter().chain(returns).chain(chance).min();
+            back = back.into_iter().chain(returns).min();
         }
         // After the judges were asked: what they have changed asks for a rebuild.
         let mut rebuild = self.control.take();
         due.back = back.map(|back| at + back.since(now));
+        if tick(&mut due.explore, at, EXPLORE_TICK) || rebuild {
+            self.explore.look(&snapshot.backends, now);
+        }
         if let Some(every) = self.strategy.rebuild_every() {
             rebuild |= tick(&mut due.rebuild, at, every);
         }
         if due.window <= at {
             due.window = at + self.config.stats_window;
-            let members = self.registry.lock().members.clone();
-            let members = members.iter().map(|member| (member.serial, &member.vitals));
-            self.series.lock().roll(members, now);
+            let registry = self.registry.lock();
+            let mut series = self.series.lock();
+            let members = registry.members.clone();
+            drop(registry);
+            series.roll(members.iter().map(|member| (member.serial, &member.vitals)), now);
         }
         if tick(&mut due.hedge, at, HEDGE_TICK) {
             self.hedge_delay.roll(now);

@@ -24,6 +24,8 @@ pub struct Pick<B> {
     backend: Arc<Backend<B>>,
     started: Timestamp,
     trial: Option<Trial>,
+    /// What is known of the backend is stale: its answer takes the place of the average.
+    relearn: bool,
     open: bool,
 }
 
@@ -35,9 +37,16 @@ impl<B> Pick<B> {
         Self {
             backend,
             started,
+            relearn: trial.is_some(),
             trial,
             open: true,
         }
+    }
+
+    /// It asks a backend that was not asked for long.
+    pub(crate) const fn exploring(mut self) -> Self {
+        self.relearn = true;
+        self
     }
 
     /// The backend that a session is kept at, if it takes the request.
@@ -115,12 +124,19 @@ impl<B> Pick<B> {
     }
 
     /// The same request was sent elsewhere later and came back sooner, so this one is given up. To
-    /// the latency average it is a request that took at least so long; to the circuit breaker a
-    /// failure, because a backend that is overtaken each time does not answer.
-    pub fn overtaken(mut self) {
+    /// the latency average it is a request that took at least so long; if it took twice as long as
+    /// `usual` answers do (their 95th percentile, say), it is a failure to the circuit breaker, because
+    /// a backend that is overtaken like this does not answer.
+    pub fn overtaken(mut self, usual: Duration) {
         self.open = false;
         let vitals = &self.backend.vitals;
-        vitals.settle_overtaken(self.started, vitals.now(), self.trial.take());
+        vitals.settle_overtaken(self.started, vitals.now(), usual, self.trial.take());
+    }
+
+    /// It was never sent: as if it had not been picked.
+    pub(crate) fn undo(mut self) {
+        self.open = false;
+        self.backend.vitals.cell().release();
     }
 
     #[inline]
@@ -135,6 +151,7 @@ impl<B> Pick<B> {
         let ended = Ended {
             outcome,
             failure,
+            relearn: self.relearn,
             started: self.started,
             now,
         };

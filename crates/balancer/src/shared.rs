@@ -15,6 +15,7 @@ use crate::LoadBalancerConfig;
 use crate::backend::Backend;
 use crate::call::HedgeDelay;
 use crate::control::Control;
+use crate::explore::Explore;
 use crate::sessions::Sessions;
 use crate::snapshot::{Index, Snapshot};
 use crate::stats::{Series, Totals};
@@ -30,6 +31,7 @@ pub(crate) struct Shared<B> {
     pub(crate) sessions: Option<Sessions>,
     pub(crate) budget: RetryBudget,
     pub(crate) hedge_delay: HedgeDelay,
+    pub(crate) explore: Explore,
     pub(crate) totals: Totals,
     pub(crate) series: Mutex<Series>,
     pub(crate) registry: Mutex<Registry<B>>,

@@ -15,6 +15,7 @@ mod checks;
 mod classes;
 mod discovery;
 mod draining;
+mod exploring;
 mod hedging;
 mod membership;
 mod model;
