@@ -80,6 +80,8 @@ impl<B> LoadBalancer<B> {
     /// # Errors
     /// [`CallError`], with every backend that was tried, and why it was not the last.
     ///
+    /// Needs tokio's time: to be awaited in a runtime that has it.
+    ///
     /// # Cancel safety
     /// Dropped, all attempts are: they count as cancelled, nothing stays in flight.
     pub async fn call_with<T, E, C, Attempt, F>(
@@ -126,6 +128,7 @@ impl<B> LoadBalancer<B> {
             started: Instant::now(),
             until: deadline(timeout),
             allowed: config.attempt_timeout.unwrap_or(timeout).min(timeout),
+            blame_after: config.attempt_timeout.unwrap_or(config.request_timeout) / 2,
             tried: request.tried.cloned().unwrap_or_default(),
             failed: FailedAttempts::default(),
         };
@@ -145,7 +148,8 @@ impl<B> LoadBalancer<B> {
                 Some(backoff) => backoff.next_wait(after, fastrand::u64(..)),
                 None => Some(after.unwrap_or_default()),
             });
-            let wait = wait.filter(|&wait| Instant::now() + wait < call.until);
+            let left = call.until.saturating_duration_since(Instant::now());
+            let wait = wait.filter(|&wait| wait < left);
             let Some(wait) = wait.filter(|_| shared.budget.withdraw(shared.clock.now())) else {
                 return call.give_up(ended);
             };
@@ -180,6 +184,9 @@ struct Call<'a, B, C: ?Sized> {
     until: Instant,
     /// How long one attempt may take.
     allowed: Duration,
+    /// After this long without an answer it is the backend's failure. Not by the caller's own time-out:
+    /// one who is in a hurry says nothing of a backend.
+    blame_after: Duration,
     tried: Tried,
     failed: FailedAttempts,
 }
@@ -221,12 +228,13 @@ impl<B, C: ?Sized> Call<'_, B, C> {
         });
     }
 
-    /// Ends an attempt that did not answer in time. It is the backend's failure if it had at least half of the
-    /// time that an attempt may take; one that began just before the end of the call had no chance.
+    /// Ends an attempt that did not answer in time. It is the backend's failure if it had at least half
+    /// of the time that the config gives an attempt; one that began just before the end of the call had
+    /// no chance.
     fn time_out(&mut self, pick: Pick<B>) {
         let took = pick.inner().vitals.now().since(pick.started());
         self.note(&pick, format!("no answer within {took:?}"));
-        if took >= self.allowed / 2 {
+        if took >= self.blame_after {
             pick.fail(Failure {
                 phase: Phase::Read,
                 kind: FailureKind::Timeout,
@@ -255,8 +263,16 @@ impl<B, C: ?Sized> Call<'_, B, C> {
         if !allowed || retry >= shared.config.max_retries || Instant::now() >= self.until {
             return None;
         }
-        let others = shared.snapshot.load().backends.len() > self.tried.len();
-        Some(asked.filter(|_| !others))
+        Some(asked.filter(|_| !self.has_others()))
+    }
+
+    /// Whether there is a backend that is well and was not asked yet. Walks over all: for what is rare.
+    fn has_others(&self) -> bool {
+        let shared = &self.balancer.shared;
+        let now = shared.clock.now();
+        let snapshot = shared.snapshot.load();
+        let mut cells = snapshot.backends.iter().map(|backend| backend.vitals.cell());
+        cells.any(|cell| cell.readiness(now).is_eligible() && !self.tried.contains(cell))
     }
 
     fn give_up<T, E>(self, ended: Round<B, T, E>) -> Result<(T, Option<Pick<B>>), CallError<E>> {

@@ -93,7 +93,7 @@ impl<B> fmt::Debug for Checks<B> {
     }
 }
 
-/// The checks of one backend. Dropped with it, it ends who follows them, and with the last watch the
+/// The checks of one backend. Dropped, it ends who follows them, and with the last watch the
 /// checks end.
 #[derive(Debug)]
 pub(crate) struct Watched {
@@ -105,6 +105,34 @@ impl Watched {
     /// A real request failed: the next check is due.
     pub(crate) fn hurry(&self) {
         self.watch.hurry();
+    }
+}
+
+/// Where a backend keeps its checks.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    watched: Option<Watched>,
+    closed: bool,
+}
+
+impl Slot {
+    pub(crate) fn fill(&mut self, watched: Watched) {
+        // It may have been removed while its checks were being started.
+        if !self.closed {
+            self.watched = Some(watched);
+        }
+    }
+
+    pub(crate) fn hurry(&self) {
+        if let Some(watched) = &self.watched {
+            watched.hurry();
+        }
+    }
+
+    /// The backend is no member any more, although somebody may hold it still.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+        self.watched = None;
     }
 }
 

@@ -91,8 +91,9 @@ pub struct LoadBalancerConfig {
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub session_timeout: Duration,
 
-    /// How many sessions are remembered; at the limit the one that was used least recently goes. 64 to
-    /// 2^24; 65 536 by default, which takes 4 MiB if all are used.
+    /// How many sessions are remembered; at the limit one goes that was used least recently. 64 to 2^24;
+    /// 65 536 by default, which takes 4 MiB if all are used. Above 2047 the table is cut into shards of
+    /// 1024 or more with an eighth of room more, and what goes is the least recent of its shard.
     pub max_sessions: usize,
 
     /// How many backends there may be. 1 to 2^16; 4096 by default: a discovery that runs wild is

@@ -32,6 +32,8 @@ pub enum Change<B> {
     Add(BackendServer<B>),
     /// One less. If there is none of this id, nothing is changed.
     Remove(BackendId),
+    /// None: it was looked, and all is as before. Worth saying after an error.
+    Unchanged,
     /// All there are: who is not among them is removed, who is new is added, who is known keeps its
     /// state and takes over the weight. One whose zone or priority has changed starts anew.
     ///

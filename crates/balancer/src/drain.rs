@@ -10,18 +10,18 @@ use tokio::time::Instant;
 use crate::snapshot::Snapshot;
 use crate::{BackendRef, LoadBalancer};
 
-/// How a drain ended. The backend is no member any more, whichever it is.
+/// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Drained {
-    /// Nothing is in flight.
+    /// Nothing is in flight, and the backend is no member any more.
     Idle,
-    /// The time was over first.
+    /// The time was over first, and the backend is no member any more.
     TimedOut {
         /// What was in flight still; it ends as it may.
         in_flight: u32,
     },
-    /// The backend was enabled or removed meanwhile, so there was nothing left to do.
+    /// The backend was enabled, drained anew or removed meanwhile, so this one changed nothing.
     Overtaken,
 }
 
@@ -33,6 +33,8 @@ pub struct Drain<B> {
     backend: BackendRef<B>,
     before: Arc<Snapshot<B>>,
     until: Instant,
+    /// Which word of the operator's this is.
+    order: u64,
 }
 
 impl<B: Send + Sync + 'static> Drain<B> {
@@ -43,6 +45,7 @@ impl<B: Send + Sync + 'static> Drain<B> {
         within: Duration,
     ) -> Self {
         Self {
+            order: backend.0.vitals.orders(),
             balancer,
             backend,
             before,
@@ -71,10 +74,10 @@ impl<B: Send + Sync + 'static> Drain<B> {
             vitals.idle().await;
         };
         let in_time = tokio::time::timeout_at(self.until, idle).await.is_ok();
-        if vitals.operator() != OperatorWord::Drain {
+        if vitals.operator() != OperatorWord::Drain || vitals.orders() != self.order {
             return Drained::Overtaken;
         }
-        let removed = self.balancer.remove_draining(&self.backend);
+        let removed = self.balancer.remove_draining(&self.backend, self.order);
         match (removed, in_time) {
             (false, _) => Drained::Overtaken,
             (true, true) => Drained::Idle,

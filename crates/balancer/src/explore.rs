@@ -38,7 +38,7 @@ pub(crate) struct Explore {
 /// What was seen of a backend when it was last looked at.
 #[derive(Clone, Copy, Debug)]
 struct Heard {
-    ended: u64,
+    begun: u64,
     at: Timestamp,
 }
 
@@ -67,16 +67,17 @@ impl Explore {
         let mut best: HashMap<(u32, Option<&str>), Duration> = HashMap::new();
         for backend in backends {
             let vitals = &backend.vitals;
-            let ended = vitals.ended();
+            // In flight says nothing: one long stream is no reason to be asked for nothing else.
+            let begun = vitals.begun();
             let eligible = vitals.cell().readiness(now).is_eligible();
             let before = heard.get(&backend.serial).copied();
             let at = match before {
                 // Out of use: when it is back it is asked at once.
                 _ if !eligible => now.saturating_sub(SILENCE),
-                Some(before) if before.ended == ended && vitals.cell().in_flight() == 0 => before.at,
+                Some(before) if before.begun == begun => before.at,
                 _ => now,
             };
-            seen.insert(backend.serial, Heard { ended, at });
+            seen.insert(backend.serial, Heard { begun, at });
             if eligible
                 && at == now
                 && let Some(latency) = vitals.cell().latency(now)

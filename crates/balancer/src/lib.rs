@@ -131,3 +131,7 @@ pub use tower::{
     Answer, BalanceLayer, BalancedBody, BalancedFuture, BalancedService, InFlightUntil, OwnService,
     ReplayBody, Route, ServiceError, Through,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -21,7 +21,8 @@ use crate::{
 /// task ends; guards and handles that are still out stay valid.
 ///
 /// A pick loads one snapshot of members, readiness and picker, chooses, and raises the count of what
-/// is in flight. It takes no lock (one short one where sessions are sticky), allocates nothing, reads
+/// is in flight. While all is well it takes no lock (one or two short ones where
+/// sessions are sticky, and a breaker's where it is open), allocates nothing, reads
 /// the clock once, waits for nothing, and does not slow down with the number of backends.
 pub struct LoadBalancer<B> {
     pub(crate) shared: Arc<Shared<B>>,

@@ -134,9 +134,11 @@ impl<B> Shared<B> {
         }
         if due.window <= at {
             due.window = at + self.config.stats_window;
-            let members = self.registry.lock().members.clone();
-            let members = members.iter().map(|member| (member.serial, &member.vitals));
-            self.series.lock().roll(members, now);
+            let registry = self.registry.lock();
+            let mut series = self.series.lock();
+            let members = registry.members.clone();
+            drop(registry);
+            series.roll(members.iter().map(|member| (member.serial, &member.vitals)), now);
         }
         if tick(&mut due.hedge, at, HEDGE_TICK) {
             self.hedge_delay.roll(now);

@@ -86,14 +86,13 @@ impl<B: Send + Sync + 'static> LoadBalancer<B> {
             registry.members.retain(|member| !Arc::ptr_eq(member, backend));
             Ok(Box::new(move |registry| registry.members = before))
         })?;
-        self.shared.retire(&backend.0);
         Ok(backend)
     }
 
     /// Removes a backend whose drain has ended. Whether it was still that member, and draining.
-    pub(crate) fn remove_draining(&self, backend: &BackendRef<B>) -> bool {
+    pub(crate) fn remove_draining(&self, backend: &BackendRef<B>, order: u64) -> bool {
         let removed = self.change(backend.id().as_str(), |registry, member| {
-            let draining = member.vitals.operator() == OperatorWord::Drain;
+            let draining = member.vitals.operator() == OperatorWord::Drain && member.vitals.orders() == order;
             if !Arc::ptr_eq(member, &backend.0) || !draining {
                 return Err(MemberError::Unknown {
                     id: backend.id().clone(),
@@ -103,9 +102,6 @@ impl<B: Send + Sync + 'static> LoadBalancer<B> {
             registry.members.retain(|member| !Arc::ptr_eq(member, &backend.0));
             Ok(Box::new(move |registry| registry.members = before))
         });
-        if removed.is_ok() {
-            self.shared.retire(&backend.0);
-        }
         removed.is_ok()
     }
 
@@ -201,7 +197,13 @@ impl<B: Send + Sync + 'static> LoadBalancer<B> {
         let backend = found.ok_or_else(|| MemberError::Unknown { id: id.into() })?;
         let undo = change(&mut registry, &backend)?;
         match self.shared.publish_members(&registry, backend.vitals.id()) {
-            Ok(before) => Ok((BackendRef(backend), before)),
+            Ok(before) => {
+                if registry.find(id).is_none() {
+                    // Still under the lock: whoever reads the statistics sees it here or there.
+                    self.shared.retire(&backend);
+                }
+                Ok((BackendRef(backend), before))
+            }
             Err(error) => {
                 undo(&mut registry);
                 Err(error)
@@ -286,6 +288,7 @@ impl<B> Shared<B> {
     pub(crate) fn retire(&self, backend: &Backend<B>) {
         tracing::info!(backend = %backend.vitals.id(), "backend removed");
         backend.vitals.set_operator(OperatorWord::Drain, self.clock.now());
+        backend.vitals.end_checks();
         self.series.lock().retire(backend.serial, &backend.vitals);
     }
 

@@ -137,12 +137,19 @@ impl<B> Pick<B> {
     }
 
     /// The same request was sent elsewhere later and came back sooner, so this one is given up. To
-    /// the latency average it is a request that took at least so long; to the circuit breaker a
-    /// failure, because a backend that is overtaken each time does not answer.
-    pub fn overtaken(mut self) {
+    /// the latency average it is a request that took at least so long; if it took twice as long as
+    /// `usual` answers do (their 95th percentile, say), it is a failure to the circuit breaker, because
+    /// a backend that is overtaken like this does not answer.
+    pub fn overtaken(mut self, usual: Duration) {
         self.open = false;
         let vitals = &self.backend.vitals;
-        vitals.settle_overtaken(self.started, vitals.now(), self.trial.take());
+        vitals.settle_overtaken(self.started, vitals.now(), usual, self.trial.take());
+    }
+
+    /// It was never sent: as if it had not been picked.
+    pub(crate) fn undo(mut self) {
+        self.open = false;
+        self.backend.vitals.cell().release();
     }
 
     #[inline]

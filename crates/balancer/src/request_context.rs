@@ -125,7 +125,7 @@ pub struct Tried {
 }
 
 /// More than this many are not kept apart: the oldest is forgotten.
-const MOST: usize = 16;
+const MOST: usize = 40;
 
 impl Tried {
     /// Nobody yet.
@@ -134,7 +134,7 @@ impl Tried {
         Self { cells: Vec::new() }
     }
 
-    /// The request was sent there. The last 16 are remembered.
+    /// The request was sent there. The last 40 are remembered.
     pub fn add<B>(&mut self, backend: &BackendRef<B>) {
         self.add_cell(backend.0.vitals.cell());
     }
@@ -144,7 +144,7 @@ impl Tried {
     }
 
     fn add_cell(&mut self, cell: &Arc<LoadCell>) {
-        if self.cells.iter().any(|known| Arc::ptr_eq(known, cell)) {
+        if self.contains(cell) {
             return;
         }
         if self.cells.len() == MOST {
@@ -163,6 +163,10 @@ impl Tried {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.cells.is_empty()
+    }
+
+    pub(crate) fn contains(&self, cell: &Arc<LoadCell>) -> bool {
+        self.cells.iter().any(|known| Arc::ptr_eq(known, cell))
     }
 
     /// Hands the cells to `use_them` as a picker wants them, from the stack.

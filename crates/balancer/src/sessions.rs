@@ -11,8 +11,11 @@ use parking_lot::Mutex;
 
 use shard::Shard;
 
-/// A power of two: enough that threads seldom meet, few enough that a small table is not all shards.
-const SHARDS: usize = 64;
+/// The most shards: enough that threads seldom meet. All numbers of shards are powers of two.
+const MAX_SHARDS: usize = 64;
+
+/// A shard holds so many at least, so that by chance none is full long before the table is.
+const SHARD: usize = 1024;
 
 /// A bounded table of sessions, by the hash of their keys.
 ///
@@ -25,19 +28,25 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// Room for `limit` sessions, rounded up to one for each shard.
+    /// Room for `limit` sessions. Several shards have some room more each, as much as chance may fill one
+    /// more than another (four standard deviations).
     pub(crate) fn new(limit: usize, timeout: Duration) -> Self {
-        let each = limit.div_ceil(SHARDS).max(1);
+        let shards = (limit / SHARD).clamp(1, MAX_SHARDS);
+        let shards = 1 << shards.ilog2();
+        let each = limit.div_ceil(shards);
+        let spare = if shards == 1 { 0 } else { 4 * each.isqrt() };
+        let each = each + spare;
         let shard = || CachePadded::new(Mutex::new(Shard::new(each)));
         Self {
-            shards: (0..SHARDS).map(|_| shard()).collect(),
+            shards: (0..shards).map(|_| shard()).collect(),
             timeout,
         }
     }
 
     fn with<R>(&self, session: u64, act: impl FnOnce(&mut Shard) -> R) -> Option<R> {
         // The high bits choose the shard, the map within takes what is left.
-        let index = (session >> (u64::BITS - SHARDS.trailing_zeros())) as usize;
+        let bits = self.shards.len().trailing_zeros();
+        let index = session.checked_shr(u64::BITS - bits).unwrap_or(0) as usize;
         let shard = self.shards.get(index)?;
         Some(act(&mut shard.lock()))
     }

@@ -6,7 +6,7 @@ mod tally;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use evenkeel_health::{
@@ -71,17 +71,20 @@ pub(crate) struct Vitals {
     outlier: Option<Arc<Compared>>,
     /// What all judges together say; it keeps the load cell in line with that.
     tracker: ReadinessTracker,
+    /// The tracker holds a judge's word against it, which a success may have just ended.
+    judged: Arc<AtomicBool>,
     observer: Option<Arc<dyn Observe>>,
     tally: Tally,
     /// When the run of failures that is under way began, 0 if none is: the first sign of trouble.
     first_sign: AtomicU64,
     /// Somebody waits for the last request in flight.
-    watched: AtomicBool,
+    watchers: AtomicU32,
     idle: Notify,
+    orders: AtomicU64,
     diverts: Diverts,
     /// Dropped with the backend, it ends its checks.
     #[cfg(feature = "checks")]
-    checks: std::sync::OnceLock<crate::checks::Watched>,
+    checks: parking_lot::Mutex<crate::checks::Slot>,
 }
 
 impl Vitals {
@@ -100,8 +103,17 @@ impl Vitals {
         let name = member.id().as_str();
         let cell = member.load().clone();
         let tracker = ReadinessTracker::new(name, detectors, clock.now());
+        let judged = Arc::new(AtomicBool::new(false));
+        let flag = judged.clone();
+        let tracker = tracker.on_change(move |change| {
+            let reason = change.report.reason;
+            let judged = matches!(reason, ReadinessReason::OnTrial | ReadinessReason::Ejected { .. });
+            flag.store(judged, Ordering::Relaxed);
+            mirror(&cell, change);
+        });
         Self {
-            tracker: tracker.on_change(move |change| mirror(&cell, change)),
+            tracker,
+            judged,
             member,
             clock,
             control,
@@ -110,11 +122,12 @@ impl Vitals {
             observer,
             tally: Tally::default(),
             first_sign: AtomicU64::new(0),
-            watched: AtomicBool::new(false),
+            watchers: AtomicU32::new(0),
             idle: Notify::new(),
+            orders: AtomicU64::new(0),
             diverts: Diverts::default(),
             #[cfg(feature = "checks")]
-            checks: std::sync::OnceLock::new(),
+            checks: parking_lot::Mutex::default(),
         }
     }
 
@@ -169,11 +182,11 @@ impl Vitals {
         }
     }
 
-    /// How many requests have ended, in whatever way.
-    pub(crate) fn ended(&self) -> u64 {
+    /// How many requests were sent here so far, whether they have ended or not.
+    pub(crate) fn begun(&self) -> u64 {
         let totals = self.cell().totals();
-        let counts = self.tally.counts();
-        totals.successes + totals.failures + counts.cancelled + counts.overtaken
+        let cancelled = self.tally.counts().cancelled;
+        totals.successes + totals.failures + cancelled + u64::from(self.cell().in_flight())
     }
 
     /// A request that [`LoadCell::begin`] counted has ended.
@@ -198,18 +211,32 @@ impl Vitals {
                 outcome,
             });
         }
-        if self.watched.load(Ordering::Relaxed) {
+        if self.watchers.load(Ordering::Relaxed) != 0 {
             self.idle.notify_waiters();
         }
     }
 
     /// Another backend was asked later and answered sooner. That is no outcome, and its latency is at
-    /// least what has passed; but who is overtaken time after time does not answer, so the breaker
-    /// takes it for a failure. Otherwise a backend that hangs would never be found out by hedged calls.
-    pub(crate) fn settle_overtaken(&self, started: Timestamp, now: Timestamp, trial: Option<Trial>) {
+    /// least what has passed. But if it had taken longer than `usual` answers do, twice over, it does not answer,
+    /// and the breaker takes it for a failure. Otherwise a backend that hangs would never be found
+    /// out by hedged calls.
+    pub(crate) fn settle_overtaken(
+        &self,
+        started: Timestamp,
+        now: Timestamp,
+        usual: Duration,
+        trial: Option<Trial>,
+    ) {
         let latency = now.since(started);
         self.cell().finish(Outcome::Cancelled, latency, now);
         self.tally.overtaken();
+        if latency < 2 * usual {
+            if trial.is_some() {
+                drop(trial);
+                self.reconcile(now);
+            }
+            return self.tell(Outcome::Cancelled, latency);
+        }
         let failed = Outcome::Failure;
         let observation = Observation {
             outcome: failed,
@@ -299,25 +326,28 @@ impl Vitals {
             .first_sign
             .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
         #[cfg(feature = "checks")]
-        if first.is_ok()
-            && let Some(checks) = self.checks.get()
-        {
-            checks.hurry();
+        if first.is_ok() {
+            self.checks.lock().hurry();
         }
         // Whoever comes second finds it set.
         let _ = first;
     }
 
-    /// The backend is checked from now on, for as long as it lives.
+    /// The backend is checked from now on, for as long as it is a member.
     #[cfg(feature = "checks")]
     pub(crate) fn watched_by(&self, checks: crate::checks::Watched) {
-        // Once only: a backend is admitted once.
-        drop(self.checks.set(checks));
+        self.checks.lock().fill(checks);
+    }
+
+    /// The backend is no member any more.
+    pub(crate) fn end_checks(&self) {
+        #[cfg(feature = "checks")]
+        self.checks.lock().close();
     }
 
     #[inline]
     fn heed(&self, verdict: Verdict, now: Timestamp) {
-        if verdict != Verdict::Healthy {
+        if verdict != Verdict::Healthy || self.judged.load(Ordering::Relaxed) {
             self.reconcile(now);
         }
     }
@@ -367,8 +397,14 @@ impl Vitals {
 
     /// Sets what the operator says of it.
     pub(crate) fn set_operator(&self, word: OperatorWord, now: Timestamp) {
+        self.orders.fetch_add(1, Ordering::Relaxed);
         // Who calls this swaps the snapshot: there is nothing to ask for.
         let _ = self.tracker.set_operator(word, now);
+    }
+
+    /// How often the operator has spoken: an earlier drain knows by it that it is not the last.
+    pub(crate) fn orders(&self) -> u64 {
+        self.orders.load(Ordering::Relaxed)
     }
 
     pub(crate) fn operator(&self) -> OperatorWord {
@@ -394,7 +430,8 @@ impl Vitals {
 
     /// Waits until nothing is in flight.
     pub(crate) async fn idle(&self) {
-        self.watched.store(true, Ordering::SeqCst);
+        self.watchers.fetch_add(1, Ordering::SeqCst);
+        let _watching = Watching(&self.watchers);
         loop {
             let ended = self.idle.notified();
             if self.cell().in_flight() == 0 {
@@ -406,6 +443,15 @@ impl Vitals {
                 () = tokio::time::sleep(Duration::from_millis(10)) => {}
             }
         }
+    }
+}
+
+/// Somebody waits for the last request in flight, until this is dropped.
+struct Watching<'a>(&'a AtomicU32);
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -424,12 +470,6 @@ fn mirror(cell: &LoadCell, change: &ReadinessChange) {
         unwanted @ (Readiness::Draining | Readiness::Unhealthy) => unwanted,
         _ => Readiness::Ready,
     });
-    if report.readiness != change.from && [change.from, report.readiness].contains(&Readiness::Ejected)
-        || change.from == Readiness::Unhealthy
-    {
-        // Failures of an outage are no news once it is over.
-        cell.forget_latency();
-    }
     if change.is_return() {
         cell.mark_born(report.since);
     }

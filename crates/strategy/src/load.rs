@@ -229,9 +229,9 @@ impl LoadCell {
         self.0.latency.as_ref()?.value(now)
     }
 
-    /// Forgets the latency average: what was learnt is no news any more, of a backend that comes back
-    /// after an outage. Otherwise the failures of that time would keep a strategy that goes by latency
-    /// from it for minutes. The next outcome is the average.
+    /// Forgets the latency average; the next outcome is the average. For whoever is just about to record
+    /// one that says more than all before it: until then, a backend that has requests in flight and no
+    /// average is the last that a strategy which goes by latency would pick.
     pub fn forget_latency(&self) {
         if let Some(average) = &self.0.latency {
             average.reset();

@@ -137,7 +137,8 @@ impl PowerOfTwoPicker {
         let first = self.members.first_eligible(context, draw)?;
         let second = (16..24)
             .map(draw)
-            .find(|&second| self.members.is_ready(second, context));
+            // Drawn twice, a bad one would win against itself.
+            .find(|&second| second != first && self.members.is_ready(second, context));
         match second {
             Some(second) if self.members.is_ready(first, context) => Ok(self.better(first, second, context)),
             Some(second) => Ok(second),
@@ -167,6 +168,25 @@ mod tests {
     use super::*;
     use crate::Readiness;
     use crate::testing::{counts, members};
+
+    #[test]
+    fn who_is_tried_does_not_make_a_bad_one_win_against_itself() {
+        let members = members(&[1; 3]);
+        let (good, bad) = (members[1].load(), members[2].load());
+        good.record(Outcome::Success, Duration::from_millis(1), Timestamp::ZERO);
+        bad.record(Outcome::Failure, Duration::ZERO, Timestamp::ZERO);
+        let picker = PowerOfTwo::peak_ewma()
+            .build(&BuildContext::new(&members))
+            .unwrap();
+        let tried: [&crate::LoadCell; 1] = [members[0].load()];
+        let picked_bad = (0..10_000_u64).filter(|&round| {
+            let context = PickContext::new(Timestamp::ZERO, crate::mix::mix(round));
+            picker.pick(&context.with_tried(&tried)) == Ok(2)
+        });
+        // Eight draws find the other one in 24 of 25 cases.
+        let picked_bad = picked_bad.count();
+        assert!(picked_bad < 400, "{picked_bad}");
+    }
 
     #[test]
     fn idle_members_share_evenly_because_ties_are_random() {

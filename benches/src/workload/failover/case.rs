@@ -80,8 +80,6 @@ pub(super) struct Told {
     pub(super) length: Duration,
     /// When each backend was asked, where that is known; else it shows in the requests.
     pub(super) attempts: Option<Vec<Vec<Duration>>>,
-    /// How many attempts failed, where more than one is made for a request.
-    pub(super) errors: Option<u64>,
 }
 
 /// Runs one case: a quarter of the time all is well, then comes the fault, and at three fifths it is over.
@@ -99,10 +97,9 @@ pub(super) async fn run(case: Case, contender: &str, sizes: Sizes) -> Result<Tol
     let done = doing.await.map_err(|e| Error::contender("a case", e))?;
     let (backends, faults) = done?;
     backends.stop().await?;
-    let (mut attempts, mut errors) = (None, None);
+    let mut attempts = None;
     if let Some(balancer) = client.balancer() {
-        let stats = balancer.stats().requests;
-        let left = stats.in_flight;
+        let left = balancer.stats().requests.in_flight;
         if left != 0 {
             let name = case.name();
             return Err(Error::Contender(format!(
@@ -112,14 +109,12 @@ pub(super) async fn run(case: Case, contender: &str, sizes: Sizes) -> Result<Tol
         let backends = addresses.map(|address| balancer.backend(&address.to_string()));
         let asked = backends.iter().flatten().map(|backend| backend.attempts(start));
         attempts = Some(asked.collect());
-        errors = Some(stats.failures);
     }
     let told = Told {
         requests,
         faults,
         length: sizes.length,
         attempts,
-        errors,
     };
     figures::check(case, &told)?;
     Ok(told)

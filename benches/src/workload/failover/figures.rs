@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::backends::BACKENDS;
-use super::case::{Case, Told, VICTIM};
+use super::case::{Case, Fault, Told, VICTIM};
 use super::load::Request;
 use crate::{Error, Metrics, quantile};
 
@@ -55,6 +55,9 @@ pub(super) fn note(metrics: &mut Metrics, case: Case, told: &Told) {
     metrics.set(&name("stall"), millis(stall.unwrap_or_default()));
     metrics.set(&name("trouble"), millis(trouble(told)));
     metrics.set(&name("divert"), millis(divert(told)));
+    if let Some(rescued) = rescued(told) {
+        metrics.set(&name("rescued"), rescued);
+    }
     metrics.set(&name("back"), millis(back(told)));
     let mut healthy = healthy(told);
     let mut settled = settled(told);
@@ -84,22 +87,39 @@ pub(super) fn note(metrics: &mut Metrics, case: Case, told: &Told) {
     }
 }
 
+/// When the sick one was asked while it was sick, in order.
+fn asked(told: &Told, fault: &Fault) -> Vec<Duration> {
+    let mut asked = match &told.attempts {
+        Some(attempts) => attempts.get(fault.backend).cloned().unwrap_or_default(),
+        None => told
+            .requests
+            .iter()
+            // With one that is sick, an error is its.
+            .filter(|request| request.by.is_none_or(|by| by == fault.backend))
+            .map(|request| request.sent)
+            .collect(),
+    };
+    asked.retain(|at| (fault.from..fault.to).contains(at));
+    asked.sort_unstable();
+    asked
+}
+
+/// The share of the requests to a sick one that had an answer all the same, in percent; `None` if it was sent
+/// none.
+fn rescued(told: &Told) -> Option<f64> {
+    let asked: usize = told.faults.iter().map(|fault| asked(told, fault).len()).sum();
+    let lost = told.requests.iter().filter(|request| {
+        let during = |fault: &Fault| (fault.from..fault.to).contains(&request.sent);
+        request.by.is_none() && told.faults.iter().any(during)
+    });
+    (asked > 0).then(|| 100.0 - 100.0 * lost.count().min(asked) as f64 / asked as f64)
+}
+
 /// From a fault to the last moment at which the sick one had been asked [`STILL`] times within [`WHILE`], the
 /// longest; no time at all if it never was.
 fn divert(told: &Told) -> Duration {
     let longest = told.faults.iter().map(|fault| {
-        let mut asked = match &told.attempts {
-            Some(attempts) => attempts.get(fault.backend).cloned().unwrap_or_default(),
-            None => told
-                .requests
-                .iter()
-                // With one that is sick, an error is its.
-                .filter(|request| request.by.is_none_or(|by| by == fault.backend))
-                .map(|request| request.sent)
-                .collect(),
-        };
-        asked.retain(|at| (fault.from..fault.to).contains(at));
-        asked.sort_unstable();
+        let asked = asked(told, fault);
         let still = asked
             .windows(STILL)
             .rev()
@@ -172,7 +192,6 @@ fn series(told: &Told, counts: impl Fn(&Request) -> bool) -> Vec<[f64; 2]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::case::Fault;
     use super::*;
 
     /// 100 requests a second for 10 s, in turn; the first backend fails from 2 s to 4 s, then is out to 6 s.
@@ -203,7 +222,6 @@ mod tests {
             }],
             length: ms(10_000),
             attempts: None,
-            errors: None,
         }
     }
 
@@ -231,12 +249,16 @@ mod tests {
     fn a_trial_now_and_then_is_no_traffic() {
         let mut told = told();
         let ms = Duration::from_millis;
-        // Three at once after the fault, then one every half second.
+        // Five at once after the fault, then one every half second; what comes later is no matter.
         let asked = [
-            1_990, 2_010, 2_020, 2_030, 2_500, 3_000, 3_500, 5_100, 5_110, 5_120,
+            1_990, 2_010, 2_020, 2_030, 2_040, 2_050, 2_700, 3_200, 3_700, 5_100, 5_110, 5_120, 5_130, 5_140,
         ];
         told.attempts = Some(vec![asked.map(ms).to_vec(), Vec::new(), Vec::new()]);
         assert_eq!(divert(&told), ms(50));
+        // Sixty-seven were lost, and it was asked for eight: what else was lost is not to its account.
+        assert_eq!(rescued(&told), Some(0.0));
+        told.requests.retain(|request| request.by.is_some());
+        assert_eq!(rescued(&told), Some(100.0));
     }
 
     #[test]

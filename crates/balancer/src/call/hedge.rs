@@ -30,7 +30,8 @@ pub struct HedgeConfig {
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub min_delay: Duration,
     /// The longest delay, and the one until there are latencies to go by. At least `min_delay`; 200 ms
-    /// by default: what a caller would rather not wait for a backend that hangs.
+    /// by default: what a caller would rather not wait for a backend that hangs. Where the median is
+    /// above it, the delay is the median: sooner, every other request would be sent twice.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub max_delay: Duration,
 }
@@ -73,6 +74,8 @@ struct Live {
     config: HedgeConfig,
     latency: Histogram,
     nanos: AtomicU64,
+    /// The percentile itself, whatever the delay is; the longest delay until it is known.
+    usual: AtomicU64,
     /// `None` never: ten is not zero.
     history: Mutex<Option<History>>,
 }
@@ -82,6 +85,7 @@ impl HedgeDelay {
         Self(config.map(|config| Live {
             latency: Histogram::new(Precision::Compact),
             nanos: AtomicU64::new(nanos(config.max_delay)),
+            usual: AtomicU64::new(nanos(config.max_delay)),
             history: Mutex::new(History::new(WINDOWS).ok()),
             config: config.clone(),
         }))
@@ -91,6 +95,12 @@ impl HedgeDelay {
     pub(crate) fn now(&self) -> Option<Duration> {
         let live = self.0.as_ref()?;
         Some(Duration::from_nanos(live.nanos.load(Ordering::Relaxed)))
+    }
+
+    /// What answers usually take: no more than this, in so many of a hundred.
+    pub(crate) fn usual(&self) -> Duration {
+        let usual = self.0.as_ref().map(|live| live.usual.load(Ordering::Relaxed));
+        Duration::from_nanos(usual.unwrap_or(0))
     }
 
     pub(crate) fn record(&self, latency: Duration) {
@@ -108,10 +118,16 @@ impl HedgeDelay {
         let _ = history.roll(&live.latency.snapshot(), now);
         let recent = history.merged(WINDOWS);
         let found = recent.percentile(live.config.percentile);
-        let delay = match found.filter(|_| recent.count() >= LEAST) {
-            Some(delay) => delay.clamp(live.config.min_delay, live.config.max_delay),
+        let found = found.filter(|_| recent.count() >= LEAST);
+        let delay = match found {
+            Some(delay) => {
+                let clamped = delay.clamp(live.config.min_delay, live.config.max_delay);
+                clamped.max(recent.percentile(50.0).unwrap_or_default())
+            }
             None => live.config.max_delay,
         };
+        let usual = found.unwrap_or(live.config.max_delay);
+        live.usual.store(nanos(usual), Ordering::Relaxed);
         live.nanos.store(nanos(delay), Ordering::Relaxed);
     }
 }

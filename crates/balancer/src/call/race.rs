@@ -33,7 +33,8 @@ impl<B, C: ?Sized> Call<'_, B, C> {
                 return Err(CallError::NotPicked { attempts, source });
             }
         };
-        let until = self.until.min(Instant::now() + self.allowed);
+        let now = Instant::now();
+        let until = now + self.allowed.min(self.until.saturating_duration_since(now));
         let mut first = pin!(attempt(pick.backend()));
         let hedge_at = self.hedge_at().filter(|&at| at < until);
         let result = match timeout_at(hedge_at.unwrap_or(until), first.as_mut()).await {
@@ -45,7 +46,7 @@ impl<B, C: ?Sized> Call<'_, B, C> {
             Err(_) => None,
         };
         Ok(match result {
-            Some(result) => self.settle(pick, result),
+            Some(result) => self.settle(pick, result).0,
             None => {
                 self.time_out(pick);
                 Round::TimedOut
@@ -62,12 +63,13 @@ impl<B, C: ?Sized> Call<'_, B, C> {
     /// The second backend, if there is another one and the budget allows it.
     fn hedge(&mut self, first: &Pick<B>) -> Option<Pick<B>> {
         let shared = &self.balancer.shared;
-        if shared.snapshot.load().backends.len() < 2 || !shared.budget.withdraw(shared.clock.now()) {
+        if !self.has_others() || !shared.budget.withdraw(shared.clock.now()) {
             return None;
         }
         let second = self.pick(false).ok()?;
         if second.id() == first.id() {
-            // Dropped, it counts as cancelled: there is nobody else.
+            // The other has fallen ill this very moment.
+            second.undo();
             return None;
         }
         second.inner().vitals.tally().hedge();
@@ -110,7 +112,8 @@ impl<B, C: ?Sized> Call<'_, B, C> {
                 for pick in [first_pick.take(), second_pick.take()].into_iter().flatten() {
                     self.time_out(pick);
                 }
-                return Round::TimedOut;
+                // A bad answer that has come is more than none.
+                return last;
             };
             let ended = if is_first {
                 first_pick.take()
@@ -118,11 +121,13 @@ impl<B, C: ?Sized> Call<'_, B, C> {
                 second_pick.take()
             };
             let Some(pick) = ended else { break };
-            last = self.settle(pick, result);
-            if matches!(last, Round::Good(..)) {
+            let answered;
+            (last, answered) = self.settle(pick, result);
+            if answered {
                 if let Some(slow) = first_pick.take() {
-                    self.balancer.shared.totals.hedge_won();
-                    slow.overtaken();
+                    let shared = &self.balancer.shared;
+                    shared.totals.hedge_won();
+                    slow.overtaken(shared.hedge_delay.usual());
                 }
                 // The hedge, if it runs still, is given up.
                 return last;
@@ -132,8 +137,8 @@ impl<B, C: ?Sized> Call<'_, B, C> {
     }
 
     /// Classifies a result, and ends its pick by it, unless it is a success: that ends where the answer
-    /// goes.
-    fn settle<T, E>(&mut self, pick: Pick<B>, result: Result<T, E>) -> Round<B, T, E>
+    /// goes. Also whether it is an answer as it should be: what is not may still be final.
+    fn settle<T, E>(&mut self, pick: Pick<B>, result: Result<T, E>) -> (Round<B, T, E>, bool)
     where
         E: Display,
         C: Classify<T, E>,
@@ -160,13 +165,14 @@ impl<B, C: ?Sized> Call<'_, B, C> {
             }
         }
         if outcome.is_success() && result.is_ok() && retry == Retry::Never {
-            return Round::Good(result, Some(pick));
+            return (Round::Good(result, Some(pick)), true);
         }
         pick.finish_classified(outcome, failure);
-        if retry == Retry::Never {
+        let round = if retry == Retry::Never {
             Round::Good(result, None)
         } else {
             Round::Bad(result, classification)
-        }
+        };
+        (round, outcome.is_success())
     }
 }

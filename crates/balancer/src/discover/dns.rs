@@ -69,10 +69,11 @@ pub struct DnsDiscovery<L, M> {
     make: M,
     next_at: Option<Instant>,
     last: Vec<SocketAddr>,
+    failed: bool,
 }
 
 impl<L: Lookup, M> DnsDiscovery<L, M> {
-    /// Looks `name` up now and then every `every` (at least 1 s, up to a tenth sooner, so that clients
+    /// Looks `name` up now and then every `every` (1 s to 1 h, up to a tenth sooner, so that clients
     /// spread out), and makes of each address what its backend carries.
     pub fn new(name: impl Into<String>, port: u16, every: Duration, lookup: L, make: M) -> Self {
         Self {
@@ -83,6 +84,7 @@ impl<L: Lookup, M> DnsDiscovery<L, M> {
             make,
             next_at: None,
             last: Vec::new(),
+            failed: false,
         }
     }
 
@@ -117,7 +119,9 @@ where
             if let Some(at) = self.next_at {
                 sleep_until(at).await;
             }
-            let answer = self.ask().await?;
+            let asked = self.ask().await;
+            let failed = std::mem::replace(&mut self.failed, asked.is_err());
+            let answer = asked?;
             // From here to the return there is no await: what was answered is not lost.
             let wait = match answer.ttl {
                 Some(ttl) => ttl.clamp(*TTL.start(), *TTL.end()),
@@ -125,6 +129,9 @@ where
             };
             self.next_at = Some(Instant::now() + wait);
             if answer.addresses == self.last {
+                if failed {
+                    return Ok(Some(Change::Unchanged));
+                }
                 continue;
             }
             let servers = answer

@@ -52,6 +52,7 @@ pub struct FileDiscovery<P> {
     ticks: tokio::time::Interval,
     parse: P,
     last: Option<String>,
+    failed: bool,
 }
 
 impl<P> FileDiscovery<P> {
@@ -65,6 +66,7 @@ impl<P> FileDiscovery<P> {
             ticks,
             parse,
             last: None,
+            failed: false,
         }
     }
 
@@ -90,15 +92,22 @@ where
             self.ticks.tick().await;
             let path = || self.path.clone();
             let read = self.read().await;
+            // Until it is found to be good.
+            let failed = std::mem::replace(&mut self.failed, true);
             let text = read.map_err(|source| FileError::Read { path: path(), source })?;
             let text = text.ok_or_else(|| FileError::TooLarge { path: path() })?;
             if self.last.as_ref() == Some(&text) {
+                self.failed = false;
+                if failed {
+                    return Ok(Some(Change::Unchanged));
+                }
                 continue;
             }
             let parsed = (self.parse)(&text);
             let servers = parsed.map_err(|source| FileError::Parse { path: path(), source })?;
             // From here to the return there is no await: what was read is not lost.
             self.last = Some(text);
+            self.failed = false;
             return Ok(Some(Change::Replace(servers)));
         }
     }

@@ -26,6 +26,7 @@ impl<B: Send + Sync + 'static> LoadBalancer<B> {
                 Ok(_) | Err(MemberError::Unknown { .. }) => Ok(()),
                 Err(error) => Err(error),
             },
+            Change::Unchanged => Ok(()),
             Change::Replace(servers) => self.replace(servers),
         }
     }
@@ -37,13 +38,11 @@ impl<B: Send + Sync + 'static> LoadBalancer<B> {
         match self.replace_all(&mut registry, servers, &mut undo) {
             Ok(new) => {
                 let now_members: HashSet<u64> = registry.members.iter().map(|member| member.serial).collect();
-                drop(registry);
-                for gone in before
-                    .iter()
-                    .filter(|member| !now_members.contains(&member.serial))
-                {
-                    self.shared.retire(gone);
+                let gone = |member: &&Arc<Backend<B>>| !now_members.contains(&member.serial);
+                for member in before.iter().filter(gone) {
+                    self.shared.retire(member);
                 }
+                drop(registry);
                 for backend in &new {
                     self.shared.start_checks(backend);
                     tracing::info!(backend = %backend.vitals.id(), "backend added");

@@ -20,8 +20,10 @@ impl<B> LoadBalancer<B> {
 impl<B> Shared<B> {
     fn stats(&self) -> LoadBalancerStats {
         let now = self.clock.now();
-        let members = self.registry.lock().members.clone();
+        let registry = self.registry.lock();
         let series = self.series.lock();
+        let members = registry.members.clone();
+        drop(registry);
         let retired = series.retired();
         let mut all = retired.requests;
         let mut latency = retired.latency.clone();

@@ -26,18 +26,15 @@ impl Compared {
         }
     }
 
-    /// Hands in the successes since the last time. Of the time that the cell has counted, successes
-    /// and failures are taken to have had their parts.
+    /// Hands in the successes since the last time.
     pub(super) fn hand_in(&self, totals: &LoadTotals) {
         let mut last = self.handed_in.lock();
+        let of_successes = |totals: &LoadTotals| totals.busy_nanos.wrapping_sub(totals.failed_nanos);
         let successes = totals.successes.wrapping_sub(last.successes);
-        let ended = successes + totals.failures.wrapping_sub(last.failures);
-        let nanos = totals.busy_nanos.wrapping_sub(last.busy_nanos);
+        let nanos = of_successes(totals).wrapping_sub(of_successes(&last));
         *last = *totals;
         if !self.each && successes > 0 {
-            let mean = nanos / ended.max(1);
-            self.member
-                .observe_successes(successes, mean.saturating_mul(successes));
+            self.member.observe_successes(successes, nanos);
         }
     }
 }

@@ -290,3 +290,64 @@ async fn a_second_try_at_the_same_backend_is_no_failover() {
     let stats = balancer.stats();
     assert_eq!((stats.retries, stats.failovers), (1, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_time_that_no_clock_can_hold_is_no_panic() {
+    let balancer = balancer(2, quick());
+    let endless = repeatable().with_timeout(Duration::MAX);
+    let attempt = |_| async { Ok::<_, io::Error>(1) };
+    assert_eq!(balancer.call(&endless, attempt).await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_backend_asks_for_can_not_break_its_caller() {
+    let config = LoadBalancerConfig {
+        retry_delay: Duration::ZERO,
+        ..quick()
+    };
+    let balancer = balancer(1, config);
+    let classify =
+        |_: &Result<u16, io::Error>| Classification::of_http(429, Some(Duration::from_secs(u64::MAX)));
+    let attempt = |_| async { Ok::<u16, io::Error>(429) };
+    let answer = balancer.call_with(&repeatable(), &classify, attempt).await;
+    assert_eq!(answer.unwrap(), 429);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_caller_in_a_hurry_ejects_nobody() {
+    let balancer = balancer(3, LoadBalancerConfig::default());
+    for _ in 0..60 {
+        let hurried = RequestContext::new().with_timeout(Duration::from_millis(5));
+        let attempt = |_| async {
+            sleep(Duration::from_millis(20)).await;
+            Ok::<_, io::Error>(())
+        };
+        assert!(balancer.call(&hurried, attempt).await.is_err());
+    }
+    let stats = balancer.stats();
+    assert!(stats.backends.iter().all(|backend| backend.ejections == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_backend_that_is_well_is_left_alone_for_as_long_as_it_asks() {
+    let balancer = balancer(2, quick());
+    balancer.set_health("b", false).unwrap();
+    let asked = RefCell::new(Vec::new());
+    let classify = |_: &Result<u8, io::Error>| Classification::of_http(429, Some(Duration::from_secs(1)));
+    let attempt = |backend: evenkeel_balancer::BackendRef<usize>| {
+        asked.borrow_mut().push((*backend, Instant::now()));
+        async { Ok::<u8, io::Error>(1) }
+    };
+    balancer
+        .call_with(&repeatable(), &classify, attempt)
+        .await
+        .unwrap();
+    let asked = asked.borrow();
+    assert!(asked.len() > 1);
+    for pair in asked.windows(2) {
+        assert!(
+            pair[0].0 != pair[1].0 || pair[1].1 - pair[0].1 >= Duration::from_secs(1),
+            "{asked:?}"
+        );
+    }
+}

@@ -305,3 +305,24 @@ mod files {
         assert!(matches!(large.next().await, Err(FileError::TooLarge { .. })));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_resolver_that_is_back_with_the_same_answer_is_not_held_to_its_failures() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    // One failure in twenty; the answer is always the same.
+    let lookup = move |_: &str, _: u16| {
+        let round = count.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(if round % 20 == 19 {
+            Err(io::Error::other("flaky"))
+        } else {
+            answer(&[1], None)
+        })
+    };
+    let balancer = LoadBalancer::new([], quick()).unwrap();
+    let names = DnsDiscovery::new("collector", 1, Duration::from_secs(1), lookup, |address| address);
+    balancer.follow(names).unwrap();
+    sleep(Duration::from_secs(1_800)).await;
+    let asked = asked.load(Ordering::SeqCst);
+    assert!(asked > 1_750, "{asked} look-ups in half an hour, of one a second");
+}

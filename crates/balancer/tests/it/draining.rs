@@ -64,3 +64,18 @@ async fn who_is_enabled_while_draining_stays() {
     assert_eq!(ended.await.unwrap(), Drained::Overtaken);
     assert_eq!(balancer.ids().len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_drain_does_not_end_a_later_one() {
+    let balancer = balancer(1, quick());
+    let pick = balancer.pick(&RequestContext::new()).unwrap();
+    let first = tokio::spawn(balancer.drain("a", Duration::from_secs(1)).unwrap().finish());
+    sleep(Duration::from_millis(100)).await;
+    balancer.enable("a").unwrap();
+    let second = tokio::spawn(balancer.drain("a", Duration::from_secs(60)).unwrap().finish());
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(first.await.unwrap(), Drained::Overtaken);
+    assert!(balancer.backend("a").is_some(), "removed 58 s before its time");
+    drop(pick);
+    assert_eq!(second.await.unwrap(), Drained::Idle);
+}

@@ -3,7 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use evenkeel_balancer::{HedgeConfig, LoadBalancer, LoadBalancerConfig, Readiness, Repeat, RequestContext};
+use evenkeel_balancer::{
+    Classification, HedgeConfig, LoadBalancer, LoadBalancerConfig, Readiness, Repeat, RequestContext,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::{balancer, in_flight, quick};
@@ -128,4 +130,116 @@ async fn a_bad_first_answer_is_waited_past() {
         answer.unwrap();
     }
     assert_eq!(in_flight(&balancer), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_answer_to_the_hedge_neither_ends_the_call_nor_blames_the_first() {
+    let mut config = hedging();
+    config.strategy = "round_robin".parse().unwrap();
+    config.outlier_detection = None;
+    let balancer = balancer(2, config);
+    for _ in 0..40 {
+        let classify =
+            |result: &Result<u16, io::Error>| Classification::of_http(*result.as_ref().unwrap(), None);
+        let asked = std::cell::RefCell::new(Vec::new());
+        let request = RequestContext::new().with_repeat(Repeat::Always);
+        // "b" answers 500 at once; "a" is fine and takes 250 ms.
+        let attempt = |backend: evenkeel_balancer::BackendRef<usize>| {
+            asked.borrow_mut().push(*backend);
+            async move {
+                if *backend == 0 {
+                    sleep(Duration::from_millis(250)).await;
+                    Ok::<_, io::Error>(200)
+                } else {
+                    Ok(500)
+                }
+            }
+        };
+        let answer = balancer.call_with(&request, &classify, attempt).await.unwrap();
+        assert!(asked.borrow()[0] != 0 || answer == 200, "{:?}", asked.borrow());
+    }
+    let stats = balancer.stats();
+    assert_eq!((stats.backends[0].overtaken, stats.backends[0].ejections), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_this_machine_lacks_for_the_hedge_does_not_end_the_first() {
+    let balancer = balancer(2, hedging());
+    for _ in 0..20 {
+        let count = std::cell::Cell::new(0);
+        let request = RequestContext::new().with_repeat(Repeat::Always);
+        let attempt = |_| {
+            count.set(count.get() + 1);
+            let second = count.get() == 2;
+            async move {
+                if second {
+                    // No descriptors left.
+                    return Err(io::Error::from_raw_os_error(24));
+                }
+                sleep(Duration::from_millis(250)).await;
+                Ok(())
+            }
+        };
+        balancer.call(&request, attempt).await.unwrap();
+    }
+    assert!(
+        balancer
+            .stats()
+            .backends
+            .iter()
+            .all(|backend| backend.overtaken == 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn backends_of_wide_latency_are_not_taken_for_hanging() {
+    let balancer = balancer(3, hedging());
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut calls = Vec::new();
+    for _ in 0..3_000 {
+        let (balancer, times) = (balancer.clone(), [random.f64(), random.f64()]);
+        calls.push(tokio::spawn(async move {
+            let next = std::sync::atomic::AtomicUsize::new(0);
+            let request = RequestContext::new().with_repeat(Repeat::Always);
+            // Exponential, of a mean of 800 ms.
+            let attempt = |_| {
+                let time = -(1.0 - times[next.fetch_max(1, std::sync::atomic::Ordering::Relaxed)]).ln() * 0.8;
+                async move {
+                    sleep(Duration::from_secs_f64(time)).await;
+                    Ok::<_, io::Error>(())
+                }
+            };
+            balancer.call(&request, attempt).await.is_ok()
+        }));
+        sleep(Duration::from_millis(100)).await;
+    }
+    for call in calls {
+        assert!(call.await.unwrap());
+    }
+    let stats = balancer.stats();
+    let opened: Vec<_> = stats
+        .backends
+        .iter()
+        .map(|backend| backend.breaker.opened)
+        .collect();
+    assert_eq!(opened, [0; 3], "nobody ever failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_with_nobody_to_go_to_costs_nothing() {
+    let balancer = balancer(2, hedging());
+    balancer.set_health("b", false).unwrap();
+    let request = RequestContext::new().with_repeat(Repeat::Always);
+    for _ in 0..50 {
+        let attempt = |_| async {
+            sleep(Duration::from_millis(300)).await;
+            Ok::<_, io::Error>(())
+        };
+        balancer.call(&request, attempt).await.unwrap();
+    }
+    let stats = balancer.stats();
+    assert_eq!(
+        (stats.requests.requests, stats.requests.cancelled, stats.hedges),
+        (50, 0, 0)
+    );
 }

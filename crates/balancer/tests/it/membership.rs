@@ -139,3 +139,30 @@ async fn the_background_task_ends_with_the_balancer() {
     }
     assert!(ended.load(Ordering::SeqCst));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn totals_never_fall_while_members_come_and_go() {
+    let balancer = balancer(1, quick());
+    let (reader, stop) = (balancer.clone(), Arc::new(AtomicBool::new(false)));
+    let stopped = stop.clone();
+    let readings = std::thread::spawn(move || {
+        let mut last = 0;
+        while !stopped.load(Ordering::Relaxed) {
+            let now = reader.stats().requests.successes;
+            assert!(now >= last, "{last} fell to {now}");
+            last = now;
+        }
+        last
+    });
+    for round in 0..300 {
+        let id = round.to_string();
+        balancer.add(BackendServer::new(id.as_str(), 1)).unwrap();
+        for _ in 0..20 {
+            balancer.record_request_result(&id, true, Duration::ZERO).unwrap();
+        }
+        balancer.remove(&id).unwrap();
+    }
+    stop.store(true, Ordering::Relaxed);
+    assert!(readings.join().unwrap() <= 6_000);
+    assert_eq!(balancer.stats().requests.successes, 6_000);
+}

@@ -134,7 +134,9 @@ async fn run(steps: Vec<Step>, config: LoadBalancerConfig) -> Result<(), TestCas
                     None => drop(pick),
                 }
             }
-            Step::Overtaken(at) if !picks.is_empty() => picks.swap_remove(at % picks.len()).overtaken(),
+            Step::Overtaken(at) if !picks.is_empty() => {
+                picks.swap_remove(at % picks.len()).overtaken(Duration::ZERO);
+            }
             Step::End(..) | Step::Overtaken(_) => {}
             Step::Pass(millis) => {
                 advance(Duration::from_millis(millis)).await;

@@ -122,3 +122,17 @@ async fn without_sticky_sessions_a_session_is_a_routing_key() {
     assert_eq!(homes(&balancer, 100), homes(&balancer, 100));
     assert_eq!(balancer.stats().sessions, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn below_the_limit_nobody_is_put_out() {
+    for max_sessions in [64, 1_000, 5_000, 65_536] {
+        let config = LoadBalancerConfig {
+            max_sessions,
+            ..sticky()
+        };
+        let balancer = balancer(2, config);
+        homes(&balancer, max_sessions);
+        let stats = balancer.stats();
+        assert_eq!((stats.sessions, stats.sessions_evicted), (max_sessions, 0));
+    }
+}

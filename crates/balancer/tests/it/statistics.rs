@@ -187,7 +187,10 @@ async fn an_observer_hears_of_each_end() {
         .unwrap()
         .finish(Outcome::Success);
     drop(balancer.pick(&RequestContext::new()).unwrap());
-    balancer.pick(&RequestContext::new()).unwrap().overtaken();
+    balancer
+        .pick(&RequestContext::new())
+        .unwrap()
+        .overtaken(Duration::ZERO);
     balancer.record_request_result("a", true, Duration::ZERO).unwrap();
     assert_eq!(taps.0.load(Ordering::Relaxed), 4);
 }

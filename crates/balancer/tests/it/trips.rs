@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_balancer::{LoadBalancer, LoadBalancerConfig, Outcome, Readiness, RequestContext};
+use evenkeel_balancer::{LoadBalancer, LoadBalancerConfig, Outcome, Readiness, Repeat, RequestContext};
 use evenkeel_strategy::SlowStartConfig;
 use tokio::time::{Instant, advance, sleep};
 
@@ -262,7 +262,9 @@ async fn comeback(balancer: &LoadBalancer<usize>) -> (Duration, usize) {
     let began = Instant::now();
     for _ in 0..900 {
         sleep(Duration::from_micros(3_333)).await;
-        let pick = balancer.pick(&RequestContext::new()).unwrap();
+        let pick = balancer
+            .pick(&RequestContext::new().with_repeat(Repeat::Always))
+            .unwrap();
         if *pick == 1 {
             first = first.or(Some(began.elapsed()));
         }
@@ -285,7 +287,7 @@ async fn a_strategy_that_goes_by_latency_takes_a_backend_back_soon_after_its_eje
     }
     assert_eq!(balancer.stats().backends[1].readiness, Readiness::Ejected);
     let (first, share) = comeback(&balancer).await;
-    assert!(first < Duration::from_millis(1_500), "{first:?}");
+    assert!(first < Duration::from_secs(2), "{first:?}");
     assert!(share > 50, "{share} of 300");
 }
 
@@ -298,7 +300,110 @@ async fn one_failure_that_trips_nothing_does_not_keep_a_backend_out_for_minutes(
         .unwrap();
     assert_eq!(shares(&balancer, 3, 100)[1], 0, "but for a while it does");
     let (first, share) = comeback(&balancer).await;
-    // A second of silence, and one in which no request came that may be repeated.
-    assert!(first < Duration::from_millis(2_600), "{first:?}");
+    assert!(first < Duration::from_secs(2), "{first:?}");
     assert!(share > 50, "{share} of 300");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_stays_open_does_not_keep_its_backend_from_coming_back() {
+    for failures in [1, 3] {
+        let balancer = balancer(3, quick());
+        shares(&balancer, 3, 30);
+        let stream = loop {
+            let pick = balancer.pick(&RequestContext::new()).unwrap();
+            if *pick == 1 {
+                break pick;
+            }
+            pick.finish_after(Outcome::Success, Duration::from_millis(1));
+        };
+        for _ in 0..failures {
+            balancer
+                .record_request_result("b", false, Duration::ZERO)
+                .unwrap();
+        }
+        let mut asked = 0;
+        for _ in 0..600 {
+            sleep(Duration::from_millis(10)).await;
+            let pick = balancer.pick(&RequestContext::new()).unwrap();
+            asked += usize::from(*pick == 1);
+            pick.finish_after(Outcome::Success, Duration::from_millis(1));
+        }
+        // One more in flight than the others is why it gets little here; what it did is no reason.
+        let stats = &balancer.stats().backends[1];
+        assert!(asked >= 1, "{failures} failures");
+        assert!(
+            stats.latency_average.unwrap() < Duration::from_millis(2),
+            "{stats:?}"
+        );
+        assert_eq!(stats.readiness, Readiness::Ready);
+        drop(stream);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_that_closes_without_a_permit_is_seen_at_once() {
+    let balancer = balancer(2, round_robin());
+    for _ in 0..3 {
+        balancer
+            .record_request_result("b", false, Duration::ZERO)
+            .unwrap();
+    }
+    sleep(Duration::from_millis(1_300)).await;
+    balancer
+        .record_request_result("b", true, Duration::from_millis(1))
+        .unwrap();
+    let stats = balancer.stats();
+    assert_eq!(
+        stats.backends[1].readiness,
+        Readiness::Ready,
+        "{:?}",
+        stats.backends[1].reason
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_the_statistics_takes_no_change_away_from_the_upkeep() {
+    for read in [false, true] {
+        let clock = evenkeel_stats::ManualClock::new();
+        clock.advance(Duration::from_secs(1));
+        let servers = (0..2).map(|index| evenkeel_balancer::BackendServer::new(crate::name(index), index));
+        let balancer = LoadBalancer::builder()
+            .config(quick())
+            .backends(servers)
+            .clock(Arc::new(clock.clone()))
+            .build()
+            .unwrap();
+        for id in ["a", "a", "a", "b", "b", "b"] {
+            balancer.record_request_result(id, false, Duration::ZERO).unwrap();
+        }
+        sleep(Duration::from_millis(50)).await;
+        assert!(balancer.stats().in_panic);
+        clock.advance(Duration::from_secs(3));
+        if read {
+            drop(balancer.stats());
+        }
+        sleep(Duration::from_secs(60)).await;
+        assert!(!balancer.stats().in_panic);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_time_outs_do_not_make_successes_look_slow() {
+    let balancer = balancer(5, quick());
+    sleep(Duration::from_secs(25)).await;
+    for index in 0..5 {
+        for request in 0..200 {
+            let id = crate::name(index);
+            balancer
+                .record_request_result(&id, true, Duration::from_millis(20))
+                .unwrap();
+            if index == 0 && request % 40 == 39 {
+                balancer
+                    .record_request_result(&id, false, Duration::from_secs(10))
+                    .unwrap();
+            }
+        }
+    }
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(balancer.stats().backends[0].ejections, 0);
 }

@@ -2,17 +2,22 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
-use evenkeel_balancer::InFlightUntil;
-use http::Request;
+use evenkeel_balancer::{BackendServer, BalancedService, InFlightUntil, LoadBalancer, ReplayBody};
+use evenkeel_health::CircuitState;
+use evenkeel_stats::TokioClock;
+use http::{Request, Response};
 use http_body_util::channel::{Channel, Sender};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame};
 use parking_lot::Mutex;
+use tokio::time::sleep;
 use tower::ServiceExt;
 
 use super::server::{Does, Server};
 use super::{balanced, counts, get, in_turn, nobody, post, repeatable};
+use crate::quick;
 
 /// A server that streams what is put into the sender.
 async fn streaming() -> (Server, Sender<Bytes>) {
@@ -62,6 +67,36 @@ async fn for_open_streams_the_head_can_be_the_end() {
     let counts = counts(&balancer);
     assert_eq!((counts.in_flight, counts.successes), (0, 1));
     drop(body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_streams_is_passed_with_its_first_piece() {
+    let (mut sender, channel) = Channel::<Bytes>::new(4);
+    let channel = Arc::new(Mutex::new(Some(channel)));
+    let backend = tower::service_fn(move |_: Request<ReplayBody>| {
+        let channel = channel.lock().take().ok_or("asked twice");
+        async move { channel.map(Response::new) }
+    });
+    let balancer = LoadBalancer::builder()
+        .config(quick())
+        .backends([BackendServer::new("a", backend)])
+        .clock(Arc::new(TokioClock::new()))
+        .build()
+        .unwrap();
+    for _ in 0..3 {
+        balancer
+            .record_request_result("a", false, Duration::ZERO)
+            .unwrap();
+    }
+    sleep(Duration::from_millis(1_300)).await;
+    let state = || balancer.stats().backends[0].breaker.state;
+    let response = BalancedService::new(balancer.clone()).oneshot(get()).await;
+    let mut body = response.unwrap().into_body();
+    assert_eq!(state(), CircuitState::HalfOpen, "it has said nothing yet");
+    sender.send_data("one".into()).await.unwrap();
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(state(), CircuitState::Closed);
+    assert_eq!(counts(&balancer).in_flight, 1, "and goes on");
 }
 
 #[tokio::test]
