@@ -46,8 +46,3 @@ pub use child::{Children, end_with_parent, print_line};
 pub use error::Error;
 pub use quantile::{median, quantile};
 pub use report::{Metrics, Point, Report};
-
-/// The example of the README at the root, compiled here since this package may depend on every crate.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

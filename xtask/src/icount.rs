@@ -25,6 +25,10 @@ const REGION: &str = "--toggle-collect=*icount*counted*";
 /// The most that an operation of ours may grow by.
 const MOST_GROWTH: f64 = 0.05;
 
+/// Growth by fewer instructions than this is none: so many come and go with how the compiler cuts the rest
+/// of the program up.
+const SLACK: f64 = 8.0;
+
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -181,7 +185,7 @@ fn collected(said: &str) -> Option<f64> {
 }
 
 fn has_grown(count: f64, before: f64) -> bool {
-    count > before * (1.0 + MOST_GROWTH)
+    count > before * (1.0 + MOST_GROWTH) && count - before > SLACK
 }
 
 /// A line of the table.
@@ -206,9 +210,11 @@ mod tests {
 
     #[test]
     fn five_percent_is_allowed_and_more_is_not() {
-        assert!(!has_grown(105.0, 100.0));
-        assert!(has_grown(105.1, 100.0));
+        assert!(!has_grown(420.0, 400.0));
+        assert!(has_grown(420.4, 400.0));
         assert!(!has_grown(50.0, 100.0));
+        // A few instructions come and go with how the compiler cuts the program up.
+        assert!(!has_grown(44.0, 39.0));
     }
 
     #[test]

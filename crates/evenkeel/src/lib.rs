@@ -69,6 +69,8 @@ pub use config::ConfigError;
 pub use config::HealthChecks;
 pub use lease::Lease;
 
+/// The examples of the pages, compiled; the workspace's own README begins with this crate.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../../../README.md")]
+struct Pages;
