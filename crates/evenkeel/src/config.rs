@@ -71,6 +71,10 @@ pub enum HealthChecks {
     /// By opening a connection: every backend understands that. The default.
     #[default]
     Tcp,
+    /// By a request over HTTP/1.1 for the balancer's
+    /// [`health_check_path`](LoadBalancerConfig::health_check_path), whose answer must be a 2xx.
+    #[cfg(feature = "http-checks")]
+    Http,
     /// Not at all: only real requests tell.
     None,
 }

@@ -80,9 +80,8 @@ impl ClientBuilder {
         let servers: Vec<_> = servers.collect::<Result<_, BuildError>>()?;
         let mut balancer = LoadBalancer::builder().config(config.balancer).backends(servers);
         #[cfg(feature = "checks")]
-        if config.health_checks == crate::HealthChecks::Tcp {
-            let probe = evenkeel_health::TcpProbe::new(manager.clone());
-            balancer = balancer.health_checks(probe, |endpoint| endpoint.target.clone());
+        {
+            balancer = checked(balancer, &manager, config.health_checks);
         }
         if let Some(customize) = self.customize {
             balancer = customize(balancer);
@@ -92,6 +91,23 @@ impl ClientBuilder {
             pool: config.pool,
             manager,
         })
+    }
+}
+
+/// With the checks that the config names.
+#[cfg(feature = "checks")]
+fn checked(balancer: Balancer, manager: &AsyncIoManager, checks: crate::HealthChecks) -> Balancer {
+    let target = |endpoint: &Endpoint| endpoint.target.clone();
+    match checks {
+        crate::HealthChecks::Tcp => {
+            balancer.health_checks(evenkeel_health::TcpProbe::new(manager.clone()), target)
+        }
+        #[cfg(feature = "http-checks")]
+        crate::HealthChecks::Http => {
+            let probe = evenkeel_health::HttpProbeConfig::default();
+            balancer.http_health_checks(manager.clone(), probe, target)
+        }
+        crate::HealthChecks::None => balancer,
     }
 }
 

@@ -163,6 +163,33 @@ async fn a_health_check_takes_a_dead_backend_out_without_a_request() {
     assert_eq!(client.stats().balancer.requests.failures, 0);
 }
 
+#[cfg(feature = "http-checks")]
+#[tokio::test]
+async fn a_backend_whose_path_says_503_is_out_and_one_that_says_200_is_not() {
+    const SICK: Behaviour =
+        Behaviour::Answer("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
+    const WELL: Behaviour = Behaviour::Answer("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    let (sick, well) = (
+        Server::start(SICK).await.unwrap(),
+        Server::start(WELL).await.unwrap(),
+    );
+    let mut config = config(vec![at(&sick), at(&well)]);
+    config.health_checks = HealthChecks::Http;
+    let client = Client::new(config).unwrap();
+    let readiness = |server: &Server| {
+        let backend = client.balancer().backend(&server.addr().to_string()).unwrap();
+        backend.readiness(client.balancer().clock().now())
+    };
+    let out = async {
+        while readiness(&sick).is_eligible() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), out).await.unwrap();
+    assert!(readiness(&well).is_eligible());
+    assert!(well.accepted() > 0);
+}
+
 #[tokio::test]
 async fn a_shutdown_waits_for_what_is_out_and_cuts_what_stays() {
     let server = Server::start(Behaviour::Echo).await.unwrap();

@@ -190,9 +190,11 @@ impl<T> State<T> {
         now: Timestamp,
         fx: &mut Effects<T>,
     ) -> Placed<T> {
+        let mut sent_away = false;
         while let Some(waiter) = self.line.head_mut() {
             if waiter.deadline <= now {
                 self.expire_head(now, fx);
+                sent_away = true;
                 continue;
             }
             if waiter.blocks && now.since(waiter.joined) < PATIENCE {
@@ -204,6 +206,10 @@ impl<T> State<T> {
             };
         }
         self.lay_idle(live, cold, fx);
+        if sent_away {
+            // It was kept because somebody waited, whose time was over.
+            self.match_idle(fx);
+        }
         Placed::Idle
     }
 
@@ -225,6 +231,7 @@ impl<T> State<T> {
                 self.woken += 1;
                 let waker = waiter.who.waker();
                 self.lay_idle(live, cold, fx);
+                self.match_idle(fx);
                 return waker.map_or(Placed::Idle, Placed::Wake);
             }
             let Some(waiter) = self.line.remove(number, |_| true) else {
@@ -239,6 +246,7 @@ impl<T> State<T> {
             return Placed::Hand(waiter.who, live);
         }
         self.lay_idle(live, cold, fx);
+        self.match_idle(fx);
         Placed::Idle
     }
 

@@ -47,6 +47,29 @@ fn a_connection_that_finds_nobody_at_the_seat_goes_to_the_next() {
 }
 
 #[test]
+fn what_was_kept_for_those_whose_time_is_over_does_not_lie_idle_beyond_the_limit() {
+    let mut bench = Bench::new(
+        Limits {
+            max_idle: 1,
+            ..limits(0, 2)
+        },
+        1,
+    );
+    let (first, second) = (bench.wait(), bench.wait());
+    bench.open_all();
+    let (one, other) = (bench.served(&first), bench.served(&second));
+    let late = |bench: &mut Bench, blocks| bench.join(blocks, Duration::from_secs(10)).unwrap().unwrap_err();
+    let _thread = late(&mut bench, true);
+    let _task = late(&mut bench, false);
+    bench.give_back(one);
+    assert_eq!(bench.state.census().idle, 1, "lies there for the thread");
+    bench.advance(Duration::from_secs(11));
+    bench.give_back(other);
+    assert_eq!(bench.state.census().idle, 1);
+    assert_eq!(bench.closed.len(), 1);
+}
+
+#[test]
 fn a_connection_is_not_handed_to_a_waiter_whose_time_is_over() {
     let mut bench = Bench::new(limits(0, 1), 1);
     let holder = bench.wait();
