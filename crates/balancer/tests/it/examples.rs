@@ -9,6 +9,10 @@ mod failover;
 #[path = "../../examples/hyper_client.rs"]
 mod hyper_client;
 
+#[allow(dead_code, reason = "its main")]
+#[path = "../../examples/own_strategy.rs"]
+mod own_strategy;
+
 #[cfg(feature = "tower")]
 #[allow(dead_code, reason = "its main")]
 #[path = "../../examples/tonic_client.rs"]
@@ -17,6 +21,13 @@ mod tonic_client;
 #[tokio::test]
 async fn nobody_notices_a_backend_that_dies_and_comes_back() {
     failover::run(6).await.unwrap();
+}
+
+#[test]
+fn a_strategy_of_ones_own_fills_backends_up_and_passes_over_one_that_is_disabled() {
+    let [before, after] = own_strategy::run().unwrap();
+    assert_eq!(before, [10, 10, 5, 0, 0]);
+    assert_eq!(after, [10, 10, 10, 5, 0]);
 }
 
 #[cfg(feature = "tower")]
