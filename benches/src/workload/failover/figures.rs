@@ -21,13 +21,17 @@ const WHILE: Duration = Duration::from_millis(500);
 /// How fine the series are.
 const BIN: Duration = Duration::from_millis(200);
 
+/// Of fewer requests, one of the backends may get none by chance: by latency, the slowest of three that are
+/// all idle is sent nothing for as long as it is the slowest.
+const ENOUGH: usize = 130;
+
 /// A case that did not happen as it should is no measurement.
 pub(super) fn check(case: Case, told: &Told) -> Result<(), Error> {
     let first = told.faults.first().map(|fault| fault.from);
     let before = |request: &&Request| first.is_some_and(|first| request.sent + request.took < first);
     let early = || told.requests.iter().filter(before);
     let used = (0..BACKENDS).filter(|&backend| early().any(|request| request.by == Some(backend)));
-    if used.count() == BACKENDS {
+    if used.count() == BACKENDS || early().count() < ENOUGH {
         Ok(())
     } else {
         let name = case.name();
