@@ -10,9 +10,10 @@ use crate::ConfigError;
 
 /// When a second backend is asked beside the first.
 ///
-/// The second request goes out after the time that the usual request takes, so it adds few requests (5 % at the
-/// 95th percentile), and what it costs comes out of the retry budget. Only requests that may be
-/// [repeated](crate::Repeat::Always) are hedged.
+/// The second request goes out after the time that the usual request takes, and what it costs comes out of the
+/// retry budget. As long as the percentile lies below [`max_delay`](Self::max_delay), few requests are hedged;
+/// where latencies are longer and wide, most may be, as far as the budget goes: raise `max_delay` there. Only
+/// requests that may be [repeated](crate::Repeat::Always) are hedged.
 ///
 /// Source: J. Dean, L. A. Barroso, "The Tail at Scale", 2013.
 #[derive(Clone, Debug, PartialEq)]
