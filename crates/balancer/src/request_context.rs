@@ -90,12 +90,24 @@ impl<'a> RequestContext<'a> {
         self
     }
 
+    /// The backends it was sent to already, if it was told.
+    #[must_use]
+    pub const fn tried(&self) -> Option<&'a Tried> {
+        self.tried
+    }
+
     /// How long [`call`](crate::LoadBalancer::call) may take over it, in place of
     /// [`request_timeout`](crate::LoadBalancerConfig::request_timeout).
     #[must_use]
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
+    }
+
+    /// How long it may take, if it was told.
+    #[must_use]
+    pub const fn timeout(&self) -> Option<Duration> {
+        self.timeout
     }
 }
 

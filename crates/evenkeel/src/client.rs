@@ -8,11 +8,12 @@ mod stats;
 use std::error::Error;
 
 use evenkeel_balancer::{
-    BackendRef, CallError, Classification, Classify, LoadBalancer, Outcome, RequestContext, Retry, Tried,
+    BackendRef, CallError, Classification, Classify, LoadBalancer, Outcome, RequestContext, Retry,
 };
 use evenkeel_io_core::AsyncIoManager;
 use evenkeel_pool::{CheckoutError, ConnectionPoolConfig, PooledConnection};
-use evenkeel_stats::FailureKind;
+use evenkeel_stats::{FailureKind, Phase};
+use tokio::time::Instant;
 
 pub use builder::ClientBuilder;
 pub use error::{AttemptError, ConnectionError, TriedBackends};
@@ -60,7 +61,9 @@ impl Client {
     /// A connection to a backend that is well: picks one, takes a connection out of its pool, and goes on to the
     /// next when there is none to be had, up to
     /// [`max_retries`](evenkeel_balancer::LoadBalancerConfig::max_retries) times. Nothing was sent then, so
-    /// the request's `Repeat` does not matter.
+    /// the request's `Repeat` does not matter. All of it takes no longer than the request's
+    /// [time-out](RequestContext::with_timeout), or else the balancer's
+    /// [`request_timeout`](evenkeel_balancer::LoadBalancerConfig::request_timeout).
     ///
     /// # Errors
     /// [`ConnectionError`], with every backend that was tried and why it gave none.
@@ -68,19 +71,22 @@ impl Client {
     /// # Cancel safety
     /// Dropped, it gives up its turn and counts as cancelled; nothing is lost.
     pub async fn connection_for(&self, request: &RequestContext<'_>) -> Result<Lease, ConnectionError> {
-        let mut tried = Tried::new();
+        let config = self.balancer.config();
+        let limit = request.timeout().unwrap_or(config.request_timeout);
+        let started = Instant::now();
+        let mut tried = request.tried().cloned().unwrap_or_default();
         let mut failed = Vec::new();
-        for _ in 0..=self.balancer.config().max_retries {
-            let picked = if tried.is_empty() {
-                self.balancer.pick(request)
-            } else {
-                self.balancer.pick(&request.with_tried(&tried))
-            };
-            let pick = match picked {
+        for _ in 0..=config.max_retries {
+            let left = limit.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            let pick = match self.balancer.pick(&request.with_tried(&tried)) {
                 Ok(pick) => pick,
                 Err(source) => return Err(ConnectionError::not_picked(failed, source)),
             };
-            match pick.pool.checkout().await {
+            let allowed = left.min(self.pool.checkout_timeout);
+            match pick.pool.checkout_within(allowed).await {
                 Ok(connection) => return Ok(Lease::new(connection, pick)),
                 Err(error) => {
                     tried.add(&pick.backend());
@@ -178,8 +184,7 @@ impl Client {
 fn judge(error: &CheckoutError) -> Classification {
     let failure = error.failure();
     let ours = matches!(failure.kind, FailureKind::Limit | FailureKind::Resources);
-    let reached =
-        !matches!(error, CheckoutError::Connect(_)) && failure.phase != evenkeel_stats::Phase::Connect;
+    let reached = !matches!(error, CheckoutError::Connect(_)) && failure.phase != Phase::Connect;
     if ours || reached {
         Classification::new(Outcome::Cancelled, Retry::Unsent)
     } else {

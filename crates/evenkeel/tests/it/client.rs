@@ -3,9 +3,10 @@
 use std::io;
 use std::time::Duration;
 
+use evenkeel::balancer::Tried;
 use evenkeel::pool::PooledConnection;
 use evenkeel::{Backend, BuildError, Client, Config, HealthChecks, Repeat, RequestContext};
-use evenkeel_testkit::{Backend as Server, Behaviour, Refusing};
+use evenkeel_testkit::{Backend as Server, Behaviour, BlackHole, Refusing};
 
 /// A client of these that learns from requests only.
 fn client(backends: Vec<Backend>) -> Client {
@@ -59,6 +60,37 @@ async fn with_all_backends_dead_the_error_names_each() {
     }
     assert_eq!(error.tried().count(), 3);
     assert_eq!(client.stats().balancer.requests.in_flight, 0);
+}
+
+#[tokio::test]
+async fn the_time_of_a_request_bounds_the_wait_for_its_connection() {
+    let hole = BlackHole::start().await.unwrap();
+    let client = client(vec![Backend::new(hole.addr().into())]);
+    // A dial alone may take 5 s.
+    let request = RequestContext::new().with_timeout(Duration::from_millis(50));
+    let ended = tokio::time::timeout(Duration::from_secs(4), client.connection_for(&request)).await;
+    assert!(ended.expect("it waits for the dial").is_err());
+    assert_eq!(client.stats().balancer.requests.in_flight, 0);
+}
+
+#[tokio::test]
+async fn a_backend_that_the_caller_has_tried_is_left_out_of_every_attempt() {
+    let (one, dead) = (
+        Server::start(Behaviour::Echo).await.unwrap(),
+        Refusing::start().unwrap(),
+    );
+    let other = Server::start(Behaviour::Echo).await.unwrap();
+    let client = client(vec![at(&one), Backend::new(dead.addr().into()), at(&other)]);
+    let mut tried = Tried::new();
+    tried.add(&client.balancer().backend(&one.addr().to_string()).unwrap());
+    for _ in 0..20 {
+        let lease = client
+            .connection_for(&RequestContext::new().with_tried(&tried))
+            .await
+            .unwrap();
+        assert_eq!(lease.id().as_str(), other.addr().to_string());
+        lease.succeed();
+    }
 }
 
 #[tokio::test]
