@@ -139,8 +139,9 @@ impl<B> Pick<B> {
     /// The same request was sent elsewhere later and came back sooner, so this one is given up. To
     /// the latency average it is a request that took at least so long; if it took twice as long as
     /// `usual` answers do (their 95th percentile, say), it is a failure to the circuit breaker, because
-    /// a backend that is overtaken like this does not answer.
-    pub fn overtaken(mut self, usual: Duration) {
+    /// a backend that is overtaken like this does not answer. `None` blames nobody: where nobody knows yet
+    /// what is usual, or where the backend has answered others meanwhile.
+    pub fn overtaken(mut self, usual: Option<Duration>) {
         self.open = false;
         let vitals = &self.backend.vitals;
         vitals.settle_overtaken(self.started, vitals.now(), usual, self.trial.take());

@@ -219,18 +219,18 @@ impl Vitals {
     /// Another backend was asked later and answered sooner. That is no outcome, and its latency is at
     /// least what has passed. But if it had taken longer than `usual` answers do, twice over, it does not answer,
     /// and the breaker takes it for a failure. Otherwise a backend that hangs would never be found
-    /// out by hedged calls.
+    /// out by hedged calls. Without `usual` nobody is blamed.
     pub(crate) fn settle_overtaken(
         &self,
         started: Timestamp,
         now: Timestamp,
-        usual: Duration,
+        usual: Option<Duration>,
         trial: Option<Trial>,
     ) {
         let latency = now.since(started);
         self.cell().finish(Outcome::Cancelled, latency, now);
         self.tally.overtaken();
-        if latency < 2 * usual {
+        if usual.is_none_or(|usual| latency < 2 * usual) {
             if trial.is_some() {
                 drop(trial);
                 self.reconcile(now);

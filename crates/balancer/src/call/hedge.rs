@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use evenkeel_stats::{Histogram, History, Precision, Timestamp};
+use evenkeel_stats::{Histogram, HistogramSnapshot, History, Precision, Timestamp};
 use parking_lot::Mutex;
 
 use crate::ConfigError;
@@ -75,7 +75,7 @@ struct Live {
     config: HedgeConfig,
     latency: Histogram,
     nanos: AtomicU64,
-    /// The percentile itself, whatever the delay is; the longest delay until it is known.
+    /// The percentile itself, whatever the delay is; zero until it is known.
     usual: AtomicU64,
     /// `None` never: ten is not zero.
     history: Mutex<Option<History>>,
@@ -86,7 +86,7 @@ impl HedgeDelay {
         Self(config.map(|config| Live {
             latency: Histogram::new(Precision::Compact),
             nanos: AtomicU64::new(nanos(config.max_delay)),
-            usual: AtomicU64::new(nanos(config.max_delay)),
+            usual: AtomicU64::new(0),
             history: Mutex::new(History::new(WINDOWS).ok()),
             config: config.clone(),
         }))
@@ -98,10 +98,10 @@ impl HedgeDelay {
         Some(Duration::from_nanos(live.nanos.load(Ordering::Relaxed)))
     }
 
-    /// What answers usually take: no more than this, in so many of a hundred.
-    pub(crate) fn usual(&self) -> Duration {
-        let usual = self.0.as_ref().map(|live| live.usual.load(Ordering::Relaxed));
-        Duration::from_nanos(usual.unwrap_or(0))
+    /// What answers usually take: no more than this, in so many of a hundred. `None` until there were enough.
+    pub(crate) fn usual(&self) -> Option<Duration> {
+        let usual = self.0.as_ref()?.usual.load(Ordering::Relaxed);
+        (usual > 0).then(|| Duration::from_nanos(usual))
     }
 
     pub(crate) fn record(&self, latency: Duration) {
@@ -115,21 +115,25 @@ impl HedgeDelay {
         let Some(live) = &self.0 else { return };
         let mut history = live.history.lock();
         let Some(history) = history.as_mut() else { return };
+        let all = live.latency.snapshot();
         // Of one histogram, so neither error can be.
-        let _ = history.roll(&live.latency.snapshot(), now);
+        let _ = history.roll(&all, now);
         let recent = history.merged(WINDOWS);
+        let enough = |snapshot: &HistogramSnapshot| snapshot.count() >= LEAST;
         let found = recent.percentile(live.config.percentile);
-        let found = found.filter(|_| recent.count() >= LEAST);
-        let delay = match found {
+        let delay = match found.filter(|_| enough(&recent)) {
             Some(delay) => {
                 let clamped = delay.clamp(live.config.min_delay, live.config.max_delay);
                 clamped.max(recent.percentile(50.0).unwrap_or_default())
             }
             None => live.config.max_delay,
         };
-        let usual = found.unwrap_or(live.config.max_delay);
-        live.usual.store(nanos(usual), Ordering::Relaxed);
         live.nanos.store(nanos(delay), Ordering::Relaxed);
+        // With few requests all that ever came has to do.
+        let known = if enough(&recent) { &recent } else { &all };
+        let usual = known.percentile(live.config.percentile).filter(|_| enough(known));
+        live.usual
+            .store(nanos(usual.unwrap_or_default()), Ordering::Relaxed);
     }
 }
 

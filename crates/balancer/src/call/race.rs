@@ -12,6 +12,18 @@ use super::{Call, CallError, Round};
 use crate::classify::{Classification, Classify, Retry};
 use crate::{BackendRef, Pick, Repeat};
 
+/// An attempt that another may overtake.
+struct First<B> {
+    pick: Pick<B>,
+    /// How many successes its backend had when it began.
+    answers: u64,
+}
+
+/// How many requests its backend has answered well so far.
+fn answers<B>(pick: &Pick<B>) -> u64 {
+    pick.inner().vitals.cell().totals().successes
+}
+
 impl<B, C: ?Sized> Call<'_, B, C> {
     /// Picks, and runs the attempt to its end.
     pub(super) async fn round<T, E, Attempt, F>(
@@ -33,6 +45,7 @@ impl<B, C: ?Sized> Call<'_, B, C> {
                 return Err(CallError::NotPicked { attempts, source });
             }
         };
+        let answers = answers(&pick);
         let now = Instant::now();
         let until = now + self.allowed.min(self.until.saturating_duration_since(now));
         let mut first = pin!(attempt(pick.backend()));
@@ -40,7 +53,11 @@ impl<B, C: ?Sized> Call<'_, B, C> {
         let result = match timeout_at(hedge_at.unwrap_or(until), first.as_mut()).await {
             Ok(result) => Some(result),
             Err(_) if hedge_at.is_some() => match self.hedge(&pick) {
-                Some(second) => return Ok(self.race(attempt, pick, first, second, until).await),
+                Some(second) => {
+                    return Ok(self
+                        .race(attempt, First { pick, answers }, first, second, until)
+                        .await);
+                }
                 None => timeout_at(until, first).await.ok(),
             },
             Err(_) => None,
@@ -80,7 +97,7 @@ impl<B, C: ?Sized> Call<'_, B, C> {
     async fn race<T, E, Attempt, F>(
         &mut self,
         attempt: &mut Attempt,
-        first_pick: Pick<B>,
+        First { pick, answers }: First<B>,
         mut first: Pin<&mut F>,
         second_pick: Pick<B>,
         until: Instant,
@@ -92,7 +109,7 @@ impl<B, C: ?Sized> Call<'_, B, C> {
         F: Future<Output = Result<T, E>>,
     {
         let mut second = pin!(attempt(second_pick.backend()));
-        let (mut first_pick, mut second_pick) = (Some(first_pick), Some(second_pick));
+        let (mut first_pick, mut second_pick) = (Some(pick), Some(second_pick));
         let mut last = Round::TimedOut;
         while first_pick.is_some() || second_pick.is_some() {
             let either = poll_fn(|context| {
@@ -127,7 +144,12 @@ impl<B, C: ?Sized> Call<'_, B, C> {
                 if let Some(slow) = first_pick.take() {
                     let shared = &self.balancer.shared;
                     shared.totals.hedge_won();
-                    slow.overtaken(shared.hedge_delay.usual());
+                    // Who answers others meanwhile is slow with this one, and not dead.
+                    let usual = shared
+                        .hedge_delay
+                        .usual()
+                        .filter(|_| answers == self::answers(&slow));
+                    slow.overtaken(usual);
                 }
                 // The hedge, if it runs still, is given up.
                 return last;

@@ -135,7 +135,9 @@ async fn run(steps: Vec<Step>, config: LoadBalancerConfig) -> Result<(), TestCas
                 }
             }
             Step::Overtaken(at) if !picks.is_empty() => {
-                picks.swap_remove(at % picks.len()).overtaken(Duration::ZERO);
+                picks
+                    .swap_remove(at % picks.len())
+                    .overtaken(Some(Duration::ZERO));
             }
             Step::End(..) | Step::Overtaken(_) => {}
             Step::Pass(millis) => {

@@ -190,7 +190,7 @@ async fn an_observer_hears_of_each_end() {
     balancer
         .pick(&RequestContext::new())
         .unwrap()
-        .overtaken(Duration::ZERO);
+        .overtaken(Some(Duration::ZERO));
     balancer.record_request_result("a", true, Duration::ZERO).unwrap();
     assert_eq!(taps.0.load(Ordering::Relaxed), 4);
 }
