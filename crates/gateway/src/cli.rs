@@ -1,0 +1,22 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "evenkeel", version, about = "An OTLP gateway that loses nothing")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Each command is a module of its own with its `Args` and `run`.
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// Parses the command line and runs what it asks for.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::parse().command {}
+}

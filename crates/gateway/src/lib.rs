@@ -1,0 +1,5 @@
+//! The parts of the binary `evenkeel`, in a library so that tests reach them; no library for others.
+
+mod cli;
+
+pub use cli::main;
