@@ -10,8 +10,8 @@ mod failover;
 mod hyper_client;
 
 #[allow(dead_code, reason = "its main")]
-#[path = "../../examples/own_strategy.rs"]
-mod own_strategy;
+#[path = "../../examples/plug_in_strategy.rs"]
+mod plug_in_strategy;
 
 #[cfg(feature = "tower")]
 #[allow(dead_code, reason = "its main")]
@@ -25,7 +25,7 @@ async fn nobody_notices_a_backend_that_dies_and_comes_back() {
 
 #[test]
 fn a_strategy_of_ones_own_fills_backends_up_and_passes_over_one_that_is_disabled() {
-    let [before, after] = own_strategy::run().unwrap();
+    let [before, after] = plug_in_strategy::run().unwrap();
     assert_eq!(before, [10, 10, 5, 0, 0]);
     assert_eq!(after, [10, 10, 10, 5, 0]);
 }
