@@ -21,7 +21,9 @@
 //! It is no mock of a protocol and does not simulate a network: what is here goes through the kernel.
 
 mod backend;
+mod host;
 mod nobody;
 
 pub use backend::{Backend, Behaviour};
+pub use host::{Host, Mood};
 pub use nobody::{BlackHole, Refusing};
