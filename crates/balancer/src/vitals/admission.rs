@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use evenkeel_health::{CircuitBreaker, CircuitState, Permit, ReadinessReason};
 use evenkeel_stats::Timestamp;
+use evenkeel_strategy::LoadCell;
 
 use super::Vitals;
 
@@ -42,12 +43,34 @@ impl Vitals {
             Ok(permit) => Admission::Trial(permit),
             Err(_) => {
                 self.reconcile(now);
-                if self.tracker.report().reason == ReadinessReason::OnTrial {
-                    // Every permit is out: all others may as well look elsewhere for a while.
-                    self.cell().eject_until(now.saturating_add(TRIAL_PAUSE));
-                }
+                self.pause(now);
                 Admission::Denied
             }
         }
     }
+
+    /// Every permit is out: all others may as well look elsewhere for a while.
+    fn pause(&self, now: Timestamp) {
+        self.on_trial(|cell| cell.eject_until(now.saturating_add(TRIAL_PAUSE)));
+    }
+
+    /// A trial was given up: its permit is there for the next, and so is the backend.
+    pub(super) fn give_back(&self, trial: Trial, now: Timestamp) {
+        drop(trial);
+        self.reconcile(now);
+        self.on_trial(LoadCell::end_ejection);
+    }
+
+    /// Changes the load cell if the backend is on trial. Under the tracker's lock: if the trial ends this very
+    /// moment, what that writes comes after, and a backend that has returned is not put out again.
+    fn on_trial(&self, change: impl FnOnce(&LoadCell)) {
+        self.tracker.with_report(|report| {
+            if report.reason == ReadinessReason::OnTrial {
+                change(self.cell());
+            }
+        });
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,9 +72,8 @@ impl Vitals {
         self.cell().finish(Outcome::Cancelled, latency, now);
         self.tally.overtaken();
         if usual.is_none_or(|usual| latency < 2 * usual) {
-            if trial.is_some() {
-                drop(trial);
-                self.reconcile(now);
+            if let Some(trial) = trial {
+                self.give_back(trial, now);
             }
             return self.tell(Outcome::Cancelled, latency);
         }
@@ -128,9 +127,8 @@ impl Vitals {
         }
         if outcome == Outcome::Cancelled {
             // Says nothing; a permit of a trial goes back.
-            if trial.is_some() {
-                drop(trial);
-                self.reconcile(now);
+            if let Some(trial) = trial {
+                self.give_back(trial, now);
             }
             return;
         }
