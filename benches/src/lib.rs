@@ -39,6 +39,8 @@ mod report;
 pub mod runner;
 pub mod scenario;
 pub mod server;
+#[cfg(feature = "soak")]
+pub mod soak;
 #[cfg(feature = "peers")]
 pub mod workload;
 

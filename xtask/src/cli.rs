@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Count the instructions of the hot paths under callgrind
     Icount(IcountArgs),
+    /// Minutes of chaos over real sockets on loopback; fails when a request is lost or anything leaks
+    Soak(SoakArgs),
     /// Check the rules of the tree: dependency arrows, file sizes, docs, commands and links
     Tidy,
     /// Run the loom tests of every crate that has some
@@ -103,6 +105,17 @@ pub(crate) struct IcountArgs {
     /// Store the counts in benches/icount.json, for later checks
     #[arg(long, conflicts_with_all = ["check", "part"])]
     pub(crate) record: bool,
+}
+
+/// What `cargo xtask soak` takes.
+#[derive(Debug, Args)]
+pub(crate) struct SoakArgs {
+    /// How long the chaos lasts
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u64).range(10..))]
+    pub(crate) seconds: u64,
+    /// The seed of the chaos, which every run prints; the same one makes the same plan
+    #[arg(long, value_name = "SEED")]
+    pub(crate) seed: Option<u64>,
 }
 
 #[cfg(test)]

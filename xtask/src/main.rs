@@ -1,4 +1,4 @@
-//! The commands of this workspace: `cargo xtask bench`, `compare`, `icount`, `tidy`, `loom`.
+//! The commands of this workspace: `cargo xtask bench`, `compare`, `icount`, `soak`, `tidy`, `loom`.
 //!
 //! Depends on no crate of ours, so that it builds fast and still works when one of them does not.
 
@@ -14,6 +14,7 @@ mod page;
 mod performance;
 mod record;
 mod say;
+mod soak;
 mod stopwatch;
 mod tidy;
 mod workspace;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         cli::Command::Bench(args) => bench::run(&args),
         cli::Command::Compare(args) => compare::run(&args),
         cli::Command::Icount(args) => icount::run(&args),
+        cli::Command::Soak(args) => soak::run(&args),
         cli::Command::Tidy => tidy::run(),
         cli::Command::Loom => loom::run(),
     }

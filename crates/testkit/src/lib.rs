@@ -1,6 +1,6 @@
 //! Servers that misbehave on purpose, for the tests of the other crates.
 //!
-//! Each listens on a free port of 127.0.0.1 and ends when it is dropped.
+//! Each listens on a free port of 127.0.0.1 and ends when it is dropped; a `Link` has no port.
 //!
 //! ```
 //! use evenkeel_testkit::{Backend, Behaviour};
@@ -18,10 +18,15 @@
 //! # }
 //! ```
 //!
-//! It is no mock of a protocol and does not simulate a network: what is here goes through the kernel.
+//! It is no mock of a protocol. What is here goes through the kernel, but for [`Link`], which simulates a network
+//! for what the kernel can not be told to do: partitions, in virtual time.
 
 mod backend;
+mod host;
+mod link;
 mod nobody;
 
 pub use backend::{Backend, Behaviour};
+pub use host::{Host, Mood};
+pub use link::Link;
 pub use nobody::{BlackHole, Refusing};

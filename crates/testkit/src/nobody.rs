@@ -69,8 +69,10 @@ impl BlackHole {
     }
 }
 
-fn bound() -> io::Result<(Socket, SocketAddr)> {
+/// A socket that keeps a free port. It does not listen, so a listener may have the same address beside it.
+pub(crate) fn bound() -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
     socket.bind(&SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0).into())?;
     let addr = socket
         .local_addr()?

@@ -10,11 +10,30 @@ use crate::workspace;
 /// The package that holds them.
 const PACKAGE: &str = "evenkeel-benches";
 
-/// The runner.
-pub(crate) const RUNNER: &str = "evenkeel-bench";
+/// A program of that package, and the feature that it needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Program {
+    name: &'static str,
+    feature: &'static str,
+}
+
+/// The runner, with the contenders and their peers.
+pub(crate) const RUNNER: Program = Program {
+    name: "evenkeel-bench",
+    feature: "peers",
+};
 
 /// What counts instructions.
-pub(crate) const ICOUNT: &str = "icount";
+pub(crate) const ICOUNT: Program = Program {
+    name: "icount",
+    feature: "peers",
+};
+
+/// Chaos against the client.
+pub(crate) const SOAK: Program = Program {
+    name: "soak",
+    feature: "soak",
+};
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -37,12 +56,15 @@ pub(crate) enum Error {
 }
 
 /// Builds it and hands back its path. Cargo's own progress goes to the terminal.
-pub(crate) fn program(root: &Path, binary: &'static str) -> Result<PathBuf, Error> {
+pub(crate) fn program(root: &Path, program: Program) -> Result<PathBuf, Error> {
+    let Program {
+        name: binary,
+        feature,
+    } = program;
     let done = workspace::cargo()
         .current_dir(root)
         .args(["build", "--release", "--package", PACKAGE, "--bin", binary])
-        // The contenders and their peers.
-        .args(["--features", "peers"])
+        .args(["--features", feature])
         .arg("--message-format=json-render-diagnostics")
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -120,9 +142,9 @@ not json
 {"reason":"compiler-artifact","target":{"name":"evenkeel-bench","kind":["bin"]},"executable":"/t/evenkeel-bench"}
 {"reason":"build-finished","success":true}"#;
         assert_eq!(
-            executable(messages, RUNNER),
+            executable(messages, RUNNER.name),
             Some(PathBuf::from("/t/evenkeel-bench"))
         );
-        assert_eq!(executable("{\"reason\":\"build-finished\"}", RUNNER), None);
+        assert_eq!(executable("{\"reason\":\"build-finished\"}", RUNNER.name), None);
     }
 }

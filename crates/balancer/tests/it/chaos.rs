@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use allocation_counter::AllocationInfo;
 use evenkeel_balancer::{
-    BackendServer, CallError, HedgeConfig, LoadBalancer, LoadBalancerConfig, Repeat, RequestContext,
+    BackendRef, BackendServer, CallError, HedgeConfig, LoadBalancer, LoadBalancerConfig, Repeat,
+    RequestContext,
 };
 use evenkeel_stats::TokioClock;
 use tokio::time::{Instant, sleep, timeout};
@@ -64,8 +66,34 @@ impl Server {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn twenty_seconds_of_chaos_lose_no_request_and_leak_nothing() {
+/// What is allocated while this goes on for so long, all of it on this thread.
+fn allocated(length: Duration) -> AllocationInfo {
+    allocation_counter::measure(|| {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(chaos(length));
+    })
+}
+
+#[test]
+fn twenty_seconds_of_chaos_lose_no_request_and_leak_nothing() {
+    // What lives as long as the process is made here, and what has a limit is full at the end.
+    let short = allocated(Duration::from_secs(10));
+    let long = allocated(Duration::from_secs(20));
+    // 10 000 requests more, of which each might have left something. That members come and go at other moments is
+    // one histogram each, of 9 KiB.
+    let grown = long.bytes_max.saturating_sub(short.bytes_max);
+    assert!(
+        grown < 100_000,
+        "{grown} bytes more at a time, twice as long: {short:?}, {long:?}"
+    );
+    assert!(
+        long.bytes_current < 10_000,
+        "what was dropped is not gone: {long:?}"
+    );
+}
+
+async fn chaos(length: Duration) {
     let open = Arc::new(AtomicU64::new(0));
     let payloads = Arc::new(AtomicU64::new(0));
     let backend = |index: usize| {
@@ -79,6 +107,7 @@ async fn twenty_seconds_of_chaos_lose_no_request_and_leak_nothing() {
         hedging: Some(HedgeConfig::default()),
         attempt_timeout: Some(Duration::from_millis(500)),
         stats_window: Duration::from_millis(500),
+        stats_windows: 4,
         circuit_breaker_threshold: 3,
         max_retries: 4,
         ..LoadBalancerConfig::default()
@@ -89,7 +118,7 @@ async fn twenty_seconds_of_chaos_lose_no_request_and_leak_nothing() {
         .clock(Arc::new(TokioClock::new()))
         .build()
         .unwrap();
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + length;
     let failed = Arc::new(AtomicU64::new(0));
     let mut tasks = Vec::new();
     for client in 0..20_u64 {
@@ -114,6 +143,7 @@ async fn twenty_seconds_of_chaos_lose_no_request_and_leak_nothing() {
     // Two of six are in a mood at any time, and members come and go.
     let mut random = fastrand::Rng::with_seed(7);
     let mut next_id = 6;
+    let mut removed: Vec<BackendRef<(Server, Held)>> = Vec::new();
     while Instant::now() < until {
         let ids = balancer.ids();
         for (index, id) in ids.iter().enumerate() {
@@ -121,11 +151,12 @@ async fn twenty_seconds_of_chaos_lose_no_request_and_leak_nothing() {
             let mood = if index < 2 { random.u64(1..5) } else { 0 };
             server.0.mood.store(mood, Ordering::SeqCst);
         }
+        removed.retain(|backend| backend.in_flight() > 0);
         match random.u8(0..5) {
             0 => {
                 balancer.add(backend(next_id)).unwrap();
                 next_id += 1;
-                drop(balancer.remove(ids[0].as_str()).unwrap());
+                removed.push(balancer.remove(ids[0].as_str()).unwrap());
             }
             1 => {
                 balancer.add(backend(next_id)).unwrap();
@@ -133,6 +164,7 @@ async fn twenty_seconds_of_chaos_lose_no_request_and_leak_nothing() {
                 let drain = balancer
                     .drain(ids[1].as_str(), Duration::from_millis(700))
                     .unwrap();
+                removed.push(drain.backend().clone());
                 drain.finish().await;
             }
             2 => balancer.set_weight(ids[2].as_str(), random.u32(1..5)).unwrap(),
@@ -148,9 +180,13 @@ async fn twenty_seconds_of_chaos_lose_no_request_and_leak_nothing() {
     for task in tasks {
         task.await.unwrap();
     }
+    // Their figures are no member's any more.
+    assert!(removed.iter().all(|backend| backend.in_flight() == 0));
+    assert!(next_id > 6, "none was removed");
+    drop(removed);
     let stats = balancer.stats();
     assert_eq!(failed.load(Ordering::SeqCst), 0, "{stats:#?}");
-    assert!(stats.calls > 10_000, "{}", stats.calls);
+    assert!(stats.calls > 500 * length.as_secs(), "{}", stats.calls);
     assert!(stats.retries > 0 && stats.hedges > 0);
     assert_eq!(stats.requests.in_flight, 0);
     let requests = stats.requests;

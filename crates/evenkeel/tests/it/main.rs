@@ -10,3 +10,5 @@
 mod client;
 #[cfg(feature = "config")]
 mod config;
+#[cfg(feature = "checks")]
+mod partitions;

@@ -128,6 +128,13 @@ impl ReadinessTracker {
         self.state.lock().report.clone()
     }
 
+    /// Runs `read` with what was found last, under the tracker's lock: what it writes elsewhere comes
+    /// before what the [mirror](Self::on_change) writes there at the next change, and is never the older word
+    /// that stays. It must be quick and must not call the tracker.
+    pub fn with_report<R>(&self, read: impl FnOnce(&ReadinessReport) -> R) -> R {
+        read(&self.state.lock().report)
+    }
+
     /// What the operator said last.
     #[must_use]
     pub fn operator(&self) -> OperatorWord {

@@ -1,0 +1,174 @@
+//! What a request's end changes.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use evenkeel_health::{Detector, Observation, Verdict};
+use evenkeel_stats::{Failure, Outcome, OutcomeEvent, Timestamp};
+
+use super::{Trial, Vitals};
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    pub(crate) failure: Option<Failure>,
+    /// Whether a success says more than all that was known before.
+    pub(crate) relearn: bool,
+    pub(crate) started: Timestamp,
+    pub(crate) now: Timestamp,
+}
+
+impl Ended {
+    const fn observation(&self) -> Observation {
+        Observation {
+            outcome: self.outcome,
+            started: self.started,
+            now: self.now,
+        }
+    }
+}
+
+impl Vitals {
+    /// A request that [`LoadCell::begin`] counted has ended.
+    #[inline]
+    pub(crate) fn settle(&self, ended: &Ended, trial: Option<Trial>) {
+        let latency = ended.now.since(ended.started);
+        if ended.relearn && ended.outcome.is_success() {
+            self.cell().forget_latency();
+        }
+        self.cell().finish(ended.outcome, latency, ended.now);
+        self.judge(ended, trial);
+        self.tell(ended.outcome, latency);
+    }
+
+    /// Tells whoever listens: an observer, and a drain.
+    #[inline]
+    fn tell(&self, outcome: Outcome, took: Duration) {
+        if let Some(observer) = &self.observer {
+            observer.outcome(&OutcomeEvent {
+                target: self.id(),
+                took,
+                outcome,
+            });
+        }
+        if self.watchers.load(Ordering::Relaxed) != 0 {
+            self.idle.notify_waiters();
+        }
+    }
+
+    /// Another backend was asked later and answered sooner. That is no outcome, and its latency is at
+    /// least what has passed. But if it had taken longer than `usual` answers do, twice over, it does not answer,
+    /// and the breaker takes it for a failure. Otherwise a backend that hangs would never be found
+    /// out by hedged calls. Without `usual` nobody is blamed.
+    pub(crate) fn settle_overtaken(
+        &self,
+        started: Timestamp,
+        now: Timestamp,
+        usual: Option<Duration>,
+        trial: Option<Trial>,
+    ) {
+        let latency = now.since(started);
+        self.cell().finish(Outcome::Cancelled, latency, now);
+        self.tally.overtaken();
+        if usual.is_none_or(|usual| latency < 2 * usual) {
+            if let Some(trial) = trial {
+                self.give_back(trial, now);
+            }
+            return self.tell(Outcome::Cancelled, latency);
+        }
+        let failed = Outcome::Failure;
+        let observation = Observation {
+            outcome: failed,
+            started,
+            now,
+        };
+        self.sign(now);
+        match trial {
+            Some(permit) => {
+                permit.finish(failed, now);
+                self.reconcile(now);
+            }
+            None => self.heed(self.breaker.observe(&observation), now),
+        }
+        self.tell(Outcome::Cancelled, latency);
+    }
+
+    /// A trial's request is answered, and goes on.
+    #[cfg(feature = "tower")]
+    pub(crate) fn pass(&self, trial: Trial) {
+        let now = self.now();
+        trial.finish(Outcome::Success, now);
+        self.reconcile(now);
+    }
+
+    /// Takes in a request that was not counted as in flight.
+    pub(crate) fn record(&self, ended: &Ended) {
+        let latency = ended.now.since(ended.started);
+        self.cell().record(ended.outcome, latency, ended.now);
+        self.judge(ended, None);
+        self.tell(ended.outcome, latency);
+    }
+
+    /// What statistics and detectors make of an outcome.
+    #[inline]
+    fn judge(&self, ended: &Ended, trial: Option<Trial>) {
+        let Ended { outcome, now, .. } = *ended;
+        if outcome.is_success() {
+            self.tally.success(now.nanos_since(ended.started));
+            if self.first_sign.load(Ordering::Relaxed) != 0 {
+                self.first_sign.store(0, Ordering::Relaxed);
+            }
+        } else {
+            self.tally.not_success(outcome, ended.failure);
+            if outcome == Outcome::Failure {
+                self.sign(now);
+            }
+        }
+        if outcome == Outcome::Cancelled {
+            // Says nothing; a permit of a trial goes back.
+            if let Some(trial) = trial {
+                self.give_back(trial, now);
+            }
+            return;
+        }
+        let observation = ended.observation();
+        let mut verdict = Verdict::Healthy;
+        if let Some(outlier) = &self.outlier {
+            verdict = outlier.observe(&observation);
+        }
+        match trial {
+            Some(permit) => {
+                permit.finish(outcome, now);
+                self.reconcile(now);
+            }
+            None => {
+                let breaker = self.breaker.observe(&observation);
+                self.heed(
+                    if breaker == Verdict::Healthy {
+                        verdict
+                    } else {
+                        breaker
+                    },
+                    now,
+                );
+            }
+        }
+    }
+
+    /// The first of a run of failures is the sign from which the time to divert counts, and a reason
+    /// to check at once.
+    #[cold]
+    fn sign(&self, now: Timestamp) {
+        let now = now.as_nanos().max(1);
+        let first = self
+            .first_sign
+            .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+        #[cfg(feature = "checks")]
+        if first.is_ok() {
+            self.checks.lock().hurry();
+        }
+        // Whoever comes second finds it set.
+        let _ = first;
+    }
+}
