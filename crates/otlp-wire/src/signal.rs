@@ -48,6 +48,15 @@ impl Signal {
         }
     }
 
+    /// The field of an item that holds the id of its span.
+    pub(crate) const fn span_id_field(self) -> Option<u32> {
+        match self {
+            Self::Traces => Some(2),
+            Self::Logs => Some(10),
+            Self::Metrics => None,
+        }
+    }
+
     /// How many items a field of a scope is worth: one, or the data points of a metric.
     pub(crate) fn items_of(self, reader: Reader<'_>, item: Place) -> Result<usize, WireError> {
         match self {
