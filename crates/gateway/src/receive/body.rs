@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
-use crate::admission::{Full, Ticket};
+use crate::admission::Full;
 
 /// Why there is no body.
 #[derive(Debug)]
@@ -34,12 +34,13 @@ pub(super) struct Bounds {
 const TRUSTED: usize = 1 << 20;
 
 /// The whole body. One that comes in one piece is handed on as it is; of several, one copy is made, into room
-/// that `announced` (what the first piece says) makes large enough at once.
+/// that `announced` (what the first piece says) makes large enough at once. `hold` is told of every byte that is
+/// kept, before it is.
 pub(super) async fn collect(
     mut body: Incoming,
     bounds: Bounds,
-    ticket: &mut Ticket,
-    announced: fn(&[u8]) -> Option<usize>,
+    mut hold: impl FnMut(usize) -> Result<(), Full>,
+    announced: impl FnOnce(&[u8]) -> Option<usize>,
 ) -> Result<Bytes, BodyError> {
     let said = body.size_hint().lower();
     if said > bounds.limit as u64 {
@@ -54,7 +55,7 @@ pub(super) async fn collect(
     if first.len().max(expected) > bounds.limit {
         return Err(BodyError::TooLong { limit: bounds.limit });
     }
-    ticket.hold(first.len()).map_err(BodyError::Full)?;
+    hold(first.len()).map_err(BodyError::Full)?;
     if body.is_end_stream() {
         return Ok(first);
     }
@@ -67,7 +68,7 @@ pub(super) async fn collect(
     if length > bounds.limit {
         return Err(BodyError::TooLong { limit: bounds.limit });
     }
-    ticket.hold(length).map_err(BodyError::Full)?;
+    hold(length).map_err(BodyError::Full)?;
     let said = usize::try_from(said).unwrap_or(0);
     let mut whole = BytesMut::with_capacity(expected.max(said).min(TRUSTED).max(length));
     whole.extend_from_slice(&first);
@@ -81,7 +82,7 @@ pub(super) async fn collect(
         if length > bounds.limit {
             return Err(BodyError::TooLong { limit: bounds.limit });
         }
-        ticket.hold(length).map_err(BodyError::Full)?;
+        hold(length).map_err(BodyError::Full)?;
         whole.extend_from_slice(&piece);
     }
     Ok(whole.freeze())

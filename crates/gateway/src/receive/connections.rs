@@ -95,6 +95,13 @@ impl Connections {
         self.open.lock().len()
     }
 
+    /// How many requests are under way on all.
+    pub(crate) fn busy(&self) -> usize {
+        let open = self.open.lock();
+        let requests = open.values().map(|connection| connection.in_flight.load(Ordering::Relaxed) as usize);
+        requests.sum()
+    }
+
     /// One tick: tells those that have been idle for `idle`, or without any request for `unused`, to finish,
     /// and ends those that were told a while ago.
     pub(super) fn sweep(&self, idle: Duration, unused: Duration) {
