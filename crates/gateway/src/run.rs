@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{ArgGroup, Args as ClapArgs};
 use evenkeel::ConfigError;
 use evenkeel::balancer::LoadBalancingStrategy;
-use evenkeel_otlp::{Collector, Endpoint};
+use evenkeel_otlp::Endpoint;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;

@@ -128,7 +128,7 @@ pub(crate) fn builder(config: &ReceiverConfig) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(config.header_timeout)
-        .max_buf_size(config.max_header_size.max(MIN_BUFFER))
+        .max_buf_size(config.max_header_size.0.max(MIN_BUFFER))
         .max_headers(MAX_HEADERS)
         .auto_date_header(false)
         .pipeline_flush(false);
@@ -139,7 +139,7 @@ pub(crate) fn builder(config: &ReceiverConfig) -> auto::Builder<TokioExecutor> {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(FRAME)
         .max_concurrent_streams(config.max_streams)
-        .max_header_list_size(u32::try_from(config.max_header_size).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(config.max_header_size.0).unwrap_or(u32::MAX))
         .keep_alive_interval(KEEP_ALIVE)
         .auto_date_header(false);
     builder
