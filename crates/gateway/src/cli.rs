@@ -13,10 +13,16 @@ struct Cli {
 
 /// Each command is a module of its own with its `Args` and `run`.
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Send(crate::send::Args),
+    Sink(crate::sink::Args),
+}
 
 /// Parses the command line and runs what it asks for.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Cli::parse().command {}
+    match Cli::parse().command {
+        Command::Send(args) => crate::send::run(&args),
+        Command::Sink(args) => crate::sink::run(&args),
+    }
 }
