@@ -18,6 +18,8 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Check(check::Args),
+    Send(crate::send::Args),
+    Sink(crate::sink::Args),
 }
 
 /// Parses the command line and runs what it asks for.
@@ -26,5 +28,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Send(args) => crate::send::run(&args),
+        Command::Sink(args) => crate::sink::run(&args),
     }
 }

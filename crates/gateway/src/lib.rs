@@ -9,9 +9,14 @@ mod deliver;
 mod gateway;
 mod heavy;
 mod json;
+mod ledger;
 mod readiness;
 mod receive;
 mod run;
+mod runtime;
+mod say;
+mod send;
+mod sink;
 mod telemetry;
 
 pub use cli::main;
