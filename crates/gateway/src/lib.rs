@@ -20,7 +20,5 @@ mod sink;
 mod telemetry;
 
 pub use cli::main;
-pub use config::{
-    AdminConfig, ByteSize, GatewayConfig, LimitsConfig, Listen, ReceiverConfig, RouteConfig,
-};
+pub use config::{AdminConfig, ByteSize, GatewayConfig, LimitsConfig, Listen, ReceiverConfig, RouteConfig};
 pub use gateway::{Drained, Gateway, StartError};

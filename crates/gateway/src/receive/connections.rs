@@ -98,7 +98,9 @@ impl Connections {
     /// How many requests are under way on all.
     pub(crate) fn busy(&self) -> usize {
         let open = self.open.lock();
-        let requests = open.values().map(|connection| connection.in_flight.load(Ordering::Relaxed) as usize);
+        let requests = open
+            .values()
+            .map(|connection| connection.in_flight.load(Ordering::Relaxed) as usize);
         requests.sum()
     }
 
