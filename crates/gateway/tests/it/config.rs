@@ -142,3 +142,17 @@ fn a_variable_of_the_environment_goes_before_the_file() {
     let config = GatewayConfig::parse(ONE, variables, |_| {}).unwrap();
     assert_eq!(config.limits.requests, 7);
 }
+
+#[test]
+fn the_config_in_the_manifest_of_kubernetes_is_good() {
+    let manifest = include_str!("../../../../deploy/kubernetes/gateway.yaml");
+    let (_, rest) = manifest.split_once("evenkeel.toml: |\n").unwrap();
+    let lines = rest
+        .lines()
+        .take_while(|line| line.is_empty() || line.starts_with("    "));
+    let text: String = lines.map(|line| format!("{}\n", line.trim_start())).collect();
+    let config = parse(&text).unwrap();
+    assert_eq!(config.collectors.len(), 3);
+    // The pod is killed after 30 s.
+    assert!((config.drain_delay + config.drain_timeout).as_secs() < 30);
+}

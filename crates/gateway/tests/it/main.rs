@@ -2,6 +2,7 @@
 
 mod admin;
 mod bad_input;
+mod binary;
 mod collector;
 mod config;
 mod drain;
