@@ -253,7 +253,7 @@ mod tests {
             connections.sweep(idle, first);
         }
         assert_eq!((order(&used), order(&unused)), (Order::Serve, Order::Finish));
-        for _ in 0..=40 {
+        for _ in 0..=36 {
             connections.sweep(idle, first);
         }
         assert_eq!((order(&used), order(&unused)), (Order::Finish, Order::Abort));
