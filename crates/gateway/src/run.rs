@@ -45,7 +45,7 @@ pub(crate) struct Args {
     /// With --backend: where /healthz, /readyz, /metrics and /status are, or off.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
     admin: Option<Listen>,
-    /// With --backend: how many threads serve; 0 for one on each processor.
+    /// With --backend: how many threads serve; 0 for one for every two processors.
     #[arg(long, value_name = "N", conflicts_with = "config")]
     threads: Option<usize>,
     /// What is logged to stderr: off, error, warn, info, debug or trace.
@@ -112,10 +112,19 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(&error),
     };
-    match runtime::with_threads(NonZeroUsize::new(config.threads)) {
+    match runtime::with_threads(Some(threads(config.threads))) {
         Ok(runtime) => runtime.block_on(serve(args, config)),
         Err(error) => fail(&error),
     }
+}
+
+/// How many threads serve: as many as the config says, or one for every two processors. The network's own work in the
+/// kernel takes as much as ours, and threads that sleep and are woken for every packet cost more than they give.
+fn threads(configured: usize) -> NonZeroUsize {
+    NonZeroUsize::new(configured).unwrap_or_else(|| {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        NonZeroUsize::new(processors / 2).unwrap_or(NonZeroUsize::MIN)
+    })
 }
 
 /// Says why it did not start.
