@@ -108,12 +108,13 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         .with_writer(std::io::stderr)
         .with_target(false)
         .init();
+    let seen = args.config.as_ref().and_then(|path| std::fs::read(path).ok());
     let config = match args.config() {
         Ok(config) => config,
         Err(error) => return fail(&error),
     };
     match runtime::with_threads(Some(threads(config.threads))) {
-        Ok(runtime) => runtime.block_on(serve(args, config)),
+        Ok(runtime) => runtime.block_on(serve(args, config, seen)),
         Err(error) => fail(&error),
     }
 }
@@ -133,7 +134,7 @@ fn fail(error: &dyn Display) -> ExitCode {
     ExitCode::from(2)
 }
 
-async fn serve(args: &Args, config: GatewayConfig) -> ExitCode {
+async fn serve(args: &Args, config: GatewayConfig, seen: Option<Vec<u8>>) -> ExitCode {
     // Signals first: one that comes while it starts is not lost.
     let signals = [
         SignalKind::terminate(),
@@ -150,7 +151,7 @@ async fn serve(args: &Args, config: GatewayConfig) -> ExitCode {
         Err(error) => return fail(&error),
     };
     announce(&gateway);
-    let mut reloads = reload::Reloads::new(args.config.as_deref(), &gateway);
+    let mut reloads = reload::Reloads::new(args.config.as_deref(), seen, &gateway);
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
