@@ -22,6 +22,7 @@ use crate::say::failure;
 
 /// Receives OTLP and delivers it to collectors.
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::doc_markdown, reason = "shown as plain text by --help")]
 #[command(group = ArgGroup::new("what").required(true).multiple(true).args(["config", "backend"]))]
 pub(crate) struct Args {
     /// The config file; it is read again when it changes and on SIGHUP.
