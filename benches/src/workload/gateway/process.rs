@@ -3,12 +3,15 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
+use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, Command};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::Error;
@@ -26,6 +29,9 @@ pub(super) struct Process {
     name: String,
     /// Held open: sinks end when it is closed.
     _stdin: Option<ChildStdin>,
+    /// The last line of its standard error, and the task that reads it, for as long as it runs.
+    complaint: Arc<Mutex<String>>,
+    _reader: JoinHandle<()>,
 }
 
 impl Process {
@@ -37,11 +43,14 @@ impl Process {
             .kill_on_drop(true)
             .spawn();
         let mut child = spawned.map_err(|e| Error::contender(&format!("cannot start {name}"), e))?;
-        let stdin = child.stdin.take();
+        let complaint = Arc::new(Mutex::new(String::new()));
+        let reader = tokio::spawn(listen(child.stderr.take(), complaint.clone()));
         Ok(Self {
+            _stdin: child.stdin.take(),
             child,
             name: name.to_owned(),
-            _stdin: stdin,
+            complaint,
+            _reader: reader,
         })
     }
 
@@ -57,7 +66,9 @@ impl Process {
         let address = line.trim().rsplit(' ').next().and_then(|word| word.parse().ok());
         match address {
             Some(address) => Ok(address),
-            None => Err(self.complaint(&format!("said '{}', no address", line.trim())).await),
+            None => Err(self
+                .complaint(&format!("said '{}', no address", line.trim()))
+                .await),
         }
     }
 
@@ -65,7 +76,10 @@ impl Process {
     pub(super) async fn listens(&mut self, at: SocketAddr) -> Result<(), Error> {
         let start = Instant::now();
         while tokio::net::TcpStream::connect(at).await.is_err() {
-            let ended = self.child.try_wait().map_err(Error::io("cannot look after a program"))?;
+            let ended = self
+                .child
+                .try_wait()
+                .map_err(Error::io("cannot look after a program"))?;
             if let Some(status) = ended {
                 return Err(self.complaint(&format!("ended with {status}")).await);
             }
@@ -79,19 +93,19 @@ impl Process {
 
     /// What went wrong, with the last line of its standard error.
     async fn complaint(&mut self, what: &str) -> Error {
-        let mut text = Vec::new();
-        if let Some(stderr) = &mut self.child.stderr {
-            // What is there now; a program that runs on will not end it.
-            let _ = timeout(LOOK, stderr.take(1 << 16).read_to_end(&mut text)).await;
-        }
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let last = text.lines().rev().find(|line| !line.trim().is_empty());
-        Error::Contender(format!("{} {what}: {}", self.name, last.unwrap_or("without a word")))
+        // The reader may be behind.
+        sleep(LOOK).await;
+        let last = self.complaint.lock();
+        let last = if last.is_empty() { "without a word" } else { &last };
+        Error::Contender(format!("{} {what}: {last}", self.name))
     }
 
     /// Kills it, and waits until it is dead.
     pub(super) async fn kill(&mut self) -> Result<(), Error> {
-        self.child.kill().await.map_err(Error::io("cannot kill a program"))
+        self.child
+            .kill()
+            .await
+            .map_err(Error::io("cannot kill a program"))
     }
 
     /// Asks it to end, and waits; makes it end if it does not.
@@ -107,7 +121,10 @@ impl Process {
     }
 
     fn pid(&self) -> Option<Pid> {
-        self.child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw)
+        self.child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .map(Pid::from_raw)
     }
 
     /// It and the processes it started.
@@ -153,6 +170,17 @@ impl Process {
     }
 }
 
+/// Reads to the end, so that nobody waits for room in a pipe, and keeps the last line.
+async fn listen(stderr: Option<ChildStderr>, complaint: Arc<Mutex<String>>) {
+    let Some(stderr) = stderr else { return };
+    let mut lines = BufReader::new(stderr).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if !line.trim().is_empty() {
+            *complaint.lock() = line;
+        }
+    }
+}
+
 /// A port of 127.0.0.1 that was free a moment ago: for programs that must be told one.
 pub(super) fn free_address() -> Result<SocketAddr, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
@@ -182,7 +210,11 @@ mod tests {
     async fn a_program_that_ends_is_quoted() {
         let script = "echo no such luck >&2; exit 3";
         let mut process = Process::start("sh", Command::new("sh").args(["-c", script])).unwrap();
-        let error = process.listens(free_address().unwrap()).await.unwrap_err().to_string();
+        let error = process
+            .listens(free_address().unwrap())
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("no such luck"), "{error}");
     }
 }

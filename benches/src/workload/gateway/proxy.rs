@@ -45,7 +45,11 @@ impl Proxy {
         let mut command = match contender {
             "evenkeel" => evenkeel_command(evenkeel, grpc, http, collectors),
             "haproxy" => {
-                let config = write(folder, "haproxy.cfg", &fill(HAPROXY, grpc, http, collectors, folder))?;
+                let config = write(
+                    folder,
+                    "haproxy.cfg",
+                    &fill(HAPROXY, grpc, http, collectors, folder),
+                )?;
                 let mut command = program("haproxy")?;
                 command.args(["-q", "-f"]).arg(config);
                 command
@@ -53,7 +57,11 @@ impl Proxy {
             "nginx" => {
                 let config = write(folder, "nginx.conf", &fill(NGINX, grpc, http, collectors, folder))?;
                 let mut command = program("nginx")?;
-                command.arg("-p").arg(folder).args(["-e", "stderr", "-c"]).arg(config);
+                command
+                    .arg("-p")
+                    .arg(folder)
+                    .args(["-e", "stderr", "-c"])
+                    .arg(config);
                 command
             }
             "envoy" => {
@@ -115,7 +123,8 @@ fn evenkeel_command(
 }
 
 fn program(name: &'static str) -> Result<Command, Error> {
-    let path = process::installed(name).ok_or_else(|| Error::Contender(format!("{name} is not installed")))?;
+    let path =
+        process::installed(name).ok_or_else(|| Error::Contender(format!("{name} is not installed")))?;
     Ok(Command::new(path))
 }
 
@@ -152,10 +161,13 @@ mod tests {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         for config in [HAPROXY, NGINX, ENVOY] {
             let text = fill(config, at(1), at(2), [at(3), at(4), at(5)], Path::new("/x"));
-            let empty = text.lines().find(|line| line.contains('@') && !line.contains("@type") && !line.trim_start().starts_with('#'));
+            let empty = text.lines().find(|line| {
+                line.contains('@') && !line.contains("@type") && !line.trim_start().starts_with('#')
+            });
             assert_eq!(empty, None);
             for port in 1..=5 {
-                let told = text.contains(&format!("127.0.0.1:{port}")) || text.contains(&format!("port_value: {port} "));
+                let told = text.contains(&format!("127.0.0.1:{port}"))
+                    || text.contains(&format!("port_value: {port} "));
                 assert!(told, "{port} is not in {text}");
             }
         }

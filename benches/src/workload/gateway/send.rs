@@ -81,9 +81,8 @@ pub(super) fn log(text: &str) -> Result<Vec<Request>, Error> {
         })
     };
     let lines = text.lines().skip(1);
-    let requests = lines.map(|line| {
-        request(line).ok_or_else(|| Error::Contender(format!("evenkeel send logged '{line}'")))
-    });
+    let requests = lines
+        .map(|line| request(line).ok_or_else(|| Error::Contender(format!("evenkeel send logged '{line}'"))));
     requests.collect()
 }
 

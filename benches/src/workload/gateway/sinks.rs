@@ -95,7 +95,8 @@ impl Sinks {
     /// How many requests it has received since it was started.
     pub(super) async fn received(&self, which: usize) -> Result<u64, Error> {
         let report = self.ask(which, "GET", "/report", "").await?;
-        let report: Value = serde_json::from_str(&report).map_err(|e| Error::contender("a sink's report", e))?;
+        let report: Value =
+            serde_json::from_str(&report).map_err(|e| Error::contender("a sink's report", e))?;
         let requests = report.get("requests").and_then(Value::as_u64);
         requests.ok_or_else(|| Error::Contender("a sink does not say what it received".to_owned()))
     }
@@ -108,8 +109,9 @@ impl Sinks {
         let exchange = async {
             let mut stream = TcpStream::connect(self.addresses[which]).await?;
             let length = body.len();
-            let head =
-                format!("{method} {path} HTTP/1.1\r\nhost: sink\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nhost: sink\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+            );
             stream.write_all((head + body).as_bytes()).await?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await?;
