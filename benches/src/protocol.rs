@@ -224,8 +224,11 @@ mod tests {
                 name: "a".into(),
                 about: "it".into(),
                 role: Role::Ours,
+                program: Some("sh".into()),
+                install: None,
             }],
             baseline: "a".into(),
+            needs_evenkeel: false,
             metrics: vec![metric],
             series: vec![Followed {
                 name: "open".into(),

@@ -1,5 +1,6 @@
 //! `evenkeel check`.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args as ClapArgs;
 
 use crate::config::GatewayConfig;
-use crate::run::fail;
+use crate::say::failure;
 
 /// Reads a config file and says what is wrong with it, or what it comes to.
 #[derive(Debug, ClapArgs)]
@@ -34,10 +35,20 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         }
     } else {
         let count = config.collectors.len();
-        writeln!(out, "{} is good: {count} collectors, route {}", args.config.display(), config.route)
+        writeln!(
+            out,
+            "{} is good: {count} collectors, route {}",
+            args.config.display(),
+            config.route
+        )
     };
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+fn fail(error: &dyn Display) -> ExitCode {
+    let _ = failure("check", error);
+    ExitCode::from(2)
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use evenkeel_otlp::rpc::RpcStatus;
-use evenkeel_otlp::{BuildError, Compression, Export, OtlpClient, PartialSuccess, SendError, SendOptions, Signal};
+use evenkeel_otlp::{
+    BuildError, Compression, Export, OtlpClient, PartialSuccess, SendError, SendOptions, Signal,
+};
 use evenkeel_otlp_wire::RouteBy;
 
 use crate::admission::Ticket;
@@ -81,7 +83,9 @@ impl Exchange {
         }
         .inspect(|partial| {
             let rejected = partial.as_ref().map_or(0, |partial| partial.rejected);
-            self.telemetry.rejected_items.add(rejected.try_into().unwrap_or(0));
+            self.telemetry
+                .rejected_items
+                .add(rejected.try_into().unwrap_or(0));
         })
     }
 }
@@ -105,7 +109,9 @@ impl Delivery {
         let now = balancer.clock().now();
         let ids = balancer.ids();
         let backends = ids.iter().filter_map(|id| balancer.backend(id.as_str()));
-        backends.into_iter().any(|backend| backend.readiness(now).is_eligible())
+        backends
+            .into_iter()
+            .any(|backend| backend.readiness(now).is_eligible())
     }
 
     /// By what requests of a signal are split. Metrics have no trace, and profiles can not be cut.
@@ -119,27 +125,36 @@ impl Delivery {
         }
     }
 
-    async fn send_whole(
-        &self,
-        export: Export,
-        timeout: Duration,
-    ) -> Result<Option<PartialSuccess>, Refusal> {
-        let sent = self.client.send_with(export, &SendOptions::default().with_timeout(timeout)).await;
-        sent.map(|accepted| accepted.partial).map_err(|error| self.refusal(&error))
+    async fn send_whole(&self, export: Export, timeout: Duration) -> Result<Option<PartialSuccess>, Refusal> {
+        let sent = self
+            .client
+            .send_with(export, &SendOptions::default().with_timeout(timeout))
+            .await;
+        sent.map(|accepted| accepted.partial)
+            .map_err(|error| self.refusal(&error))
     }
 
     /// A request decompressed and cut into what belongs together.
-    async fn split(&self, export: Export, route: RouteBy, ticket: &mut Ticket) -> Result<parts::Split, Refusal> {
+    async fn split(
+        &self,
+        export: Export,
+        route: RouteBy,
+        ticket: &mut Ticket,
+    ) -> Result<parts::Split, Refusal> {
         let mut decoded = export.body().clone();
         if export.compression() != Compression::None {
             let (limit, compressed) = (self.max_body_size, export.clone());
             let decoding = heavy::run(decoded.len(), move || compressed.decoded(limit));
             decoded = decoding.await.map_err(Refusal::undecodable)?;
             let both = ticket.held().saturating_add(decoded.len());
-            ticket.hold(both).map_err(|full| Refusal::full(full, self.retry_after))?;
+            ticket
+                .hold(both)
+                .map_err(|full| Refusal::full(full, self.retry_after))?;
         }
         let client = self.client.clone();
-        let split = heavy::run(decoded.len() / 16, move || parts::split(&client, export, &decoded, &route));
+        let split = heavy::run(decoded.len() / 16, move || {
+            parts::split(&client, export, &decoded, &route)
+        });
         split.await.map_err(Refusal::malformed)
     }
 
@@ -152,9 +167,17 @@ impl Delivery {
         if error.is_retryable() {
             // Said even if nobody said so to us: without it some senders come back at once.
             status.retry_delay.get_or_insert(self.retry_after);
-            Refusal { status, http: None, answered: Answered::Unavailable }
+            Refusal {
+                status,
+                http: None,
+                answered: Answered::Unavailable,
+            }
         } else {
-            Refusal { status, http: None, answered: Answered::Rejected }
+            Refusal {
+                status,
+                http: None,
+                answered: Answered::Rejected,
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::admin::Admin;
 use crate::admission::Admission;
 use crate::config::{GatewayConfig, Listen, ReceiverConfig};
 use crate::deliver::{Delivery, Exchange};
-use crate::readiness::{Readiness, Serving, State};
+use crate::readiness::{Readiness, State};
 use crate::receive::Receiver;
 use crate::receive::connections::{Connections, Order};
 use crate::receive::listener::{self, Answer};
@@ -208,7 +208,10 @@ impl Gateway {
         };
         if same == config {
             if now.collectors != config.collectors {
-                self.exchange.now().client.set_collectors(config.collectors.clone())?;
+                self.exchange
+                    .now()
+                    .client
+                    .set_collectors(config.collectors.clone())?;
             }
         } else {
             let before = self.exchange.replace(Delivery::new(&config)?);
@@ -268,12 +271,23 @@ fn bind(field: &'static str, listen: Listen) -> Result<Option<(TcpListener, Sock
         let address = listener.local_addr()?;
         Ok((listener, address))
     });
-    let failed = |source| StartError::Bind { field, address, source };
+    let failed = |source| StartError::Bind {
+        field,
+        address,
+        source,
+    };
     bound.map(Some).map_err(failed)
 }
 
-fn sweep(connections: &Arc<Connections>, config: &ReceiverConfig) -> impl Future<Output = ()> + Send + 'static {
-    listener::sweep(Arc::clone(connections), config.idle_timeout, config.header_timeout)
+fn sweep(
+    connections: &Arc<Connections>,
+    config: &ReceiverConfig,
+) -> impl Future<Output = ()> + Send + 'static {
+    listener::sweep(
+        Arc::clone(connections),
+        config.idle_timeout,
+        config.header_timeout,
+    )
 }
 
 /// The admin port; its connections end with it.

@@ -15,7 +15,10 @@ pub(crate) async fn run<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> 
     if bytes <= AT_ONCE {
         return work();
     }
-    #[expect(clippy::disallowed_methods, reason = "pure computation, bounded by limits.memory")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "pure computation, bounded by limits.memory"
+    )]
     let done = spawn_blocking(work).await;
     match done {
         Ok(done) => done,

@@ -187,7 +187,12 @@ impl<'de> DeserializeSeed<'de> for One<'_> {
 impl One<'_> {
     fn number<E: Error>(self, number: Number<'_>) -> Result<(), E> {
         let Self(field, out) = self;
-        let wrong = || E::custom(format_args!("{number} is not {} for `{}`", field.kind, field.name));
+        let wrong = || {
+            E::custom(format_args!(
+                "{number} is not {} for `{}`",
+                field.kind, field.name
+            ))
+        };
         let signed = |low: i64, high: i64| {
             let value = number.signed().filter(|value| (low..=high).contains(value));
             value.ok_or_else(wrong)
@@ -215,7 +220,11 @@ impl One<'_> {
                 out.extend_from_slice(&value.to_le_bytes());
             }
             Kind::Uint32 | Kind::Uint64 => {
-                let high = if field.kind.is_32() { u64::from(u32::MAX) } else { u64::MAX };
+                let high = if field.kind.is_32() {
+                    u64::from(u32::MAX)
+                } else {
+                    u64::MAX
+                };
                 let value = unsigned(high)?;
                 tag(out, field.number, VARINT);
                 varint(out, value);
@@ -250,7 +259,10 @@ impl Visitor<'_> for One<'_> {
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
         let Self(field, out) = self;
         if !matches!(field.kind, Kind::Bool) {
-            return Err(E::invalid_type(serde::de::Unexpected::Bool(value), &Self(field, out)));
+            return Err(E::invalid_type(
+                serde::de::Unexpected::Bool(value),
+                &Self(field, out),
+            ));
         }
         tag(out, field.number, VARINT);
         varint(out, u64::from(value));
@@ -280,8 +292,7 @@ impl Visitor<'_> for One<'_> {
             }
             Kind::Bytes => {
                 let bytes = number::base64(text);
-                let bytes =
-                    bytes.ok_or_else(|| E::custom(format_args!("`{}` is no base64", field.name)))?;
+                let bytes = bytes.ok_or_else(|| E::custom(format_args!("`{}` is no base64", field.name)))?;
                 length_delimited(out, field.number, &bytes);
             }
             _ => return Self(field, out).number(Number::Text(text)),

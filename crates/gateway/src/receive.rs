@@ -82,10 +82,11 @@ impl Receiver {
                 format!("the request did not end within {after:?}"),
             ))
             .with_http(408),
-            BodyError::Broken(error) => {
-                Refusal::bad(RpcStatus::new(Code::Cancelled, format!("the request broke off: {error}")))
-                    .with_http(400)
-            }
+            BodyError::Broken(error) => Refusal::bad(RpcStatus::new(
+                Code::Cancelled,
+                format!("the request broke off: {error}"),
+            ))
+            .with_http(400),
         }
     }
 
@@ -106,7 +107,11 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// The request itself is bad, so it is not to be sent again.
     pub(crate) const fn bad(status: RpcStatus) -> Self {
-        Self { status, http: None, answered: Answered::Rejected }
+        Self {
+            status,
+            http: None,
+            answered: Answered::Rejected,
+        }
     }
 
     /// The gateway has too much to do.

@@ -2,7 +2,8 @@
 
 mod reload;
 
-use std::io::Write;
+use std::fmt::Display;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,13 +11,14 @@ use clap::{ArgGroup, Args as ClapArgs};
 use evenkeel::ConfigError;
 use evenkeel::balancer::LoadBalancingStrategy;
 use evenkeel_otlp::Endpoint;
-use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 use tracing::{error, info, warn};
 
 use crate::config::{GatewayConfig, Listen, RouteConfig};
 use crate::gateway::{Drained, Gateway};
+use crate::runtime;
+use crate::say::failure;
 
 /// Receives OTLP and delivers it to collectors.
 #[derive(Debug, ClapArgs)]
@@ -56,7 +58,8 @@ impl Args {
     fn config(&self) -> Result<GatewayConfig, ConfigError> {
         let Some(path) = &self.config else {
             let variables = std::env::vars_os();
-            let variables = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+            let variables = variables
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
             return GatewayConfig::parse(&self.as_file(), variables, |_| {});
         };
         GatewayConfig::load(path)
@@ -77,7 +80,11 @@ impl Args {
             Some(RouteConfig::Attribute(name)) => line(format!("route = {{ attribute = {name:?} }}")),
             Some(route) => line(format!("route = \"{route}\"")),
         }
-        let listens = [("receiver", "grpc", self.grpc), ("receiver", "http", self.http), ("admin", "listen", self.admin)];
+        let listens = [
+            ("receiver", "grpc", self.grpc),
+            ("receiver", "http", self.http),
+            ("admin", "listen", self.admin),
+        ];
         for (table, field, listen) in listens {
             if let Some(listen) = listen {
                 line(format!("{table}.{field} = \"{listen}\""));
@@ -105,27 +112,26 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(&error),
     };
-    let runtime = match config.threads {
-        1 => runtime::Builder::new_current_thread().enable_all().build(),
-        0 => runtime::Builder::new_multi_thread().enable_all().build(),
-        threads => runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build(),
-    };
-    match runtime {
+    match runtime::with_threads(NonZeroUsize::new(config.threads)) {
         Ok(runtime) => runtime.block_on(serve(args, config)),
         Err(error) => fail(&error),
     }
 }
 
 /// Says why it did not start.
-pub(crate) fn fail(error: &dyn std::error::Error) -> ExitCode {
-    // If that can not be written either there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "evenkeel: {error}");
+fn fail(error: &dyn Display) -> ExitCode {
+    let _ = failure("run", error);
     ExitCode::from(2)
 }
 
 async fn serve(args: &Args, config: GatewayConfig) -> ExitCode {
     // Signals first: one that comes while it starts is not lost.
-    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+    let signals = [
+        SignalKind::terminate(),
+        SignalKind::interrupt(),
+        SignalKind::hangup(),
+    ]
+    .map(signal);
     let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = signals else {
         error!("signals can not be received");
         return ExitCode::from(2);

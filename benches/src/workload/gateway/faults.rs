@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::workload::Task;
 use crate::{Error, Metrics, Report};
 
-pub(super) use case::{Case, Fault, happen};
+pub(super) use case::{Case, happen};
 
 /// The numbers of this scenario.
 #[derive(Debug, Clone, Copy)]

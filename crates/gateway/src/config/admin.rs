@@ -14,6 +14,8 @@ pub struct AdminConfig {
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { listen: Listen::on(13133) }
+        Self {
+            listen: Listen::on(13133),
+        }
     }
 }

@@ -86,7 +86,11 @@ impl GatewayConfig {
             let range = format!("{value} is not from {least} to {most}");
             check((least..=most).contains(&value), field, range)
         };
-        let (ms, second, hour) = (Duration::from_millis(1), Duration::from_secs(1), Duration::from_secs(3600));
+        let (ms, second, hour) = (
+            Duration::from_millis(1),
+            Duration::from_secs(1),
+            Duration::from_secs(3600),
+        );
         time("drain_timeout", self.drain_timeout, Duration::ZERO, hour)?;
         time("drain_delay", self.drain_delay, Duration::ZERO, hour)?;
         time("reload_interval", self.reload_interval, Duration::ZERO, YEAR)?;
@@ -94,18 +98,35 @@ impl GatewayConfig {
 
         let receiver = &self.receiver;
         let listens = receiver.grpc.0.is_some() || receiver.http.0.is_some();
-        check(listens, "receiver", "with grpc and http off nothing is received".to_owned())?;
+        check(
+            listens,
+            "receiver",
+            "with grpc and http off nothing is received".to_owned(),
+        )?;
         size("receiver.max_connections", receiver.max_connections, 1, 1_000_000)?;
         time("receiver.idle_timeout", receiver.idle_timeout, second, YEAR)?;
         time("receiver.header_timeout", receiver.header_timeout, second, hour)?;
-        size("receiver.max_header_size", receiver.max_header_size.0, 8 << 10, 16 << 20)?;
-        size("receiver.max_streams", receiver.max_streams as usize, 1, i32::MAX as usize)?;
+        size(
+            "receiver.max_header_size",
+            receiver.max_header_size.0,
+            8 << 10,
+            16 << 20,
+        )?;
+        size(
+            "receiver.max_streams",
+            receiver.max_streams as usize,
+            1,
+            i32::MAX as usize,
+        )?;
 
         let limits = &self.limits;
         size("limits.requests", limits.requests, 1, 1 << 24)?;
         size("limits.max_body_size", limits.max_body_size.0, 1 << 10, 1 << 31)?;
         let fits = limits.memory >= limits.max_body_size;
-        let message = format!("{} is less than limits.max_body_size, {}", limits.memory, limits.max_body_size);
+        let message = format!(
+            "{} is less than limits.max_body_size, {}",
+            limits.memory, limits.max_body_size
+        );
         check(fits, "limits.memory", message)?;
         time("limits.body_timeout", limits.body_timeout, ms, hour)?;
         time("limits.retry_after", limits.retry_after, ms, hour)?;
@@ -141,7 +162,11 @@ impl GatewayConfig {
             "client.collectors",
             "collectors are written as [[collectors]], outside of client".to_owned(),
         )?;
-        check(!self.collectors.is_empty(), "collectors", "there is none to deliver to".to_owned())?;
+        check(
+            !self.collectors.is_empty(),
+            "collectors",
+            "there is none to deliver to".to_owned(),
+        )?;
         let mut seen = HashMap::new();
         for (index, collector) in self.collectors.iter().enumerate() {
             let field = if collector.id.is_some() { "id" } else { "endpoint" };
@@ -151,7 +176,11 @@ impl GatewayConfig {
             }
         }
         let all_stand_by = self.collectors.iter().all(|collector| collector.weight == 0);
-        check(!all_stand_by, "collectors[0].weight", "all collectors have weight 0".to_owned())
+        check(
+            !all_stand_by,
+            "collectors[0].weight",
+            "all collectors have weight 0".to_owned(),
+        )
     }
 
     /// A route by content needs a strategy that goes by it.

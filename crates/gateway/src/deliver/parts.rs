@@ -111,7 +111,9 @@ pub(super) async fn send(
         if tally.accepted == 0 {
             return Err(delivery.refusal(&last));
         }
-        let pause = last.retry_after().unwrap_or(wait / 2 + wait.mul_f64(fastrand::f64() / 2.0));
+        let pause = last
+            .retry_after()
+            .unwrap_or(wait / 2 + wait.mul_f64(fastrand::f64() / 2.0));
         if Instant::now() + pause >= deadline {
             return Err(delivery.refusal(&last));
         }
@@ -137,8 +139,13 @@ async fn round(
     let mut sending: FuturesUnordered<_> = parts
         .into_iter()
         .map(|part| async {
-            let options = SendOptions::default().with_timeout(left).with_routing_key(part.key);
-            (delivery.client.send_with(part.export.clone(), &options).await, part)
+            let options = SendOptions::default()
+                .with_timeout(left)
+                .with_routing_key(part.key);
+            (
+                delivery.client.send_with(part.export.clone(), &options).await,
+                part,
+            )
         })
         .collect();
     let (mut failed, mut last) = (Vec::new(), None);
@@ -156,7 +163,10 @@ async fn round(
             }
             Err(error) => {
                 let refusal = delivery.refusal(&error);
-                tally.add(i64::try_from(part.items).unwrap_or(i64::MAX), &refusal.status.message);
+                tally.add(
+                    i64::try_from(part.items).unwrap_or(i64::MAX),
+                    &refusal.status.message,
+                );
                 tally.rejected.get_or_insert(refusal);
             }
         }

@@ -60,11 +60,21 @@ use Kind::{
 };
 
 const fn one(name: &'static str, number: u32, kind: Kind) -> Field {
-    Field { name, number, kind, repeated: false }
+    Field {
+        name,
+        number,
+        kind,
+        repeated: false,
+    }
 }
 
 const fn many(name: &'static str, number: u32, kind: Kind) -> Field {
-    Field { name, number, kind, repeated: true }
+    Field {
+        name,
+        number,
+        kind,
+        repeated: true,
+    }
 }
 
 const fn attributes(number: u32) -> Field {

@@ -89,15 +89,13 @@ pub(super) async fn collect(
 }
 
 /// The next piece; `None` at the end.
-async fn next(
-    body: &mut Incoming,
-    deadline: Instant,
-    bounds: Bounds,
-) -> Result<Option<Bytes>, BodyError> {
+async fn next(body: &mut Incoming, deadline: Instant, bounds: Bounds) -> Result<Option<Bytes>, BodyError> {
     loop {
         let frame = timeout_at(deadline, body.frame())
             .await
-            .map_err(|_| BodyError::TimedOut { after: bounds.timeout })?;
+            .map_err(|_| BodyError::TimedOut {
+                after: bounds.timeout,
+            })?;
         match frame {
             None => return Ok(None),
             Some(Err(error)) => return Err(BodyError::Broken(error)),

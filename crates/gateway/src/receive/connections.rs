@@ -98,7 +98,9 @@ impl Connections {
     /// How many requests are under way on all.
     pub(crate) fn busy(&self) -> usize {
         let open = self.open.lock();
-        let requests = open.values().map(|connection| connection.in_flight.load(Ordering::Relaxed) as usize);
+        let requests = open
+            .values()
+            .map(|connection| connection.in_flight.load(Ordering::Relaxed) as usize);
         requests.sum()
     }
 
@@ -251,7 +253,7 @@ mod tests {
             connections.sweep(idle, first);
         }
         assert_eq!((order(&used), order(&unused)), (Order::Serve, Order::Finish));
-        for _ in 0..=40 {
+        for _ in 0..=36 {
             connections.sweep(idle, first);
         }
         assert_eq!((order(&used), order(&unused)), (Order::Finish, Order::Abort));

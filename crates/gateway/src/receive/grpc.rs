@@ -70,7 +70,10 @@ async fn export(
     let mut ticket = receiver.admit()?;
     let (head, incoming) = request.into_parts();
     if head.method != Method::POST {
-        return Err(Refusal::bad(RpcStatus::new(Code::Unimplemented, "gRPC is by POST")));
+        return Err(Refusal::bad(RpcStatus::new(
+            Code::Unimplemented,
+            "gRPC is by POST",
+        )));
     }
     let compression = compression(&head.headers, &ENCODING).map_err(|name| {
         let message = format!("grpc-encoding `{name}` is not known here; identity, gzip and zstd are");

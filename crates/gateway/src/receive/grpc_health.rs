@@ -33,14 +33,13 @@ const SERVING: u8 = 1;
 const NOT_SERVING: u8 = 2;
 const SERVICE_UNKNOWN: u8 = 3;
 
-pub(super) async fn answer(
-    serving: &Serving,
-    method: String,
-    request: Request<Incoming>,
-) -> Response<Reply> {
+pub(super) async fn answer(serving: &Serving, method: String, request: Request<Incoming>) -> Response<Reply> {
     // No place is taken for it: a check is answered when the gateway is full too.
     let Ok(framed) = collect(request.into_body(), BOUNDS, |_| Ok(()), |_| None).await else {
-        return refused(&RpcStatus::new(Code::InvalidArgument, "the request did not come whole"));
+        return refused(&RpcStatus::new(
+            Code::InvalidArgument,
+            "the request did not come whole",
+        ));
     };
     let Some(service) = service(&framed) else {
         return refused(&RpcStatus::new(Code::InvalidArgument, "no HealthCheckRequest"));
@@ -49,8 +48,14 @@ pub(super) async fn answer(
     match method.as_str() {
         "Check" if known => accepted(message(&status(of(serving.now())))),
         "Check" => refused(&RpcStatus::new(Code::NotFound, format!("no service `{service}`"))),
-        "Watch" => respond(Reply::Stream(Box::pin(watch(serving.clone(), known)), Some(ok_trailers()))),
-        _ => refused(&RpcStatus::new(Code::Unimplemented, format!("no method {method}"))),
+        "Watch" => respond(Reply::Stream(
+            Box::pin(watch(serving.clone(), known)),
+            Some(ok_trailers()),
+        )),
+        _ => refused(&RpcStatus::new(
+            Code::Unimplemented,
+            format!("no method {method}"),
+        )),
     }
 }
 
@@ -102,7 +107,12 @@ mod tests {
     fn a_name_is_read_and_nonsense_is_none() {
         assert_eq!(service(&[0, 0, 0, 0, 0]), Some(""));
         assert_eq!(service(&[0, 0, 0, 0, 3, 0x0a, 1, b'x']), Some("x"));
-        for wrong in [&[][..], &[0, 0, 0, 0, 1], &[1, 0, 0, 0, 0], &[0, 0, 0, 0, 3, 0x0a, 2, b'x']] {
+        for wrong in [
+            &[][..],
+            &[0, 0, 0, 0, 1],
+            &[1, 0, 0, 0, 0],
+            &[0, 0, 0, 0, 3, 0x0a, 2, b'x'],
+        ] {
             assert_eq!(service(wrong), None, "{wrong:?}");
         }
     }

@@ -13,8 +13,8 @@ use hyper::{Request, Response};
 use super::reply::Reply;
 use super::{Receiver, Refusal, body, compression};
 use crate::admission::Ticket;
-use crate::{heavy, json};
 use crate::telemetry::{Answered, Transport};
+use crate::{heavy, json};
 
 fn signal(path: &str) -> Option<Signal> {
     Some(match path {
@@ -33,7 +33,10 @@ pub(super) async fn answer(receiver: &Arc<Receiver>, request: Request<Incoming>)
     let answered_in = encoding.unwrap_or(Encoding::Json);
     let refuse = |code, message: String, status| {
         receiver.telemetry.unknown.increment();
-        refused(&Refusal::bad(RpcStatus::new(code, message)).with_http(status), answered_in)
+        refused(
+            &Refusal::bad(RpcStatus::new(code, message)).with_http(status),
+            answered_in,
+        )
     };
     let path = request.uri().path();
     let Some(signal) = signal(path) else {
@@ -42,7 +45,9 @@ pub(super) async fn answer(receiver: &Arc<Receiver>, request: Request<Incoming>)
     if request.method() != Method::POST {
         let message = format!("{} is not for {path}; POST is", request.method());
         let mut response = refuse(Code::Unimplemented, message, 405);
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
     let Some(encoding) = encoding else {
@@ -101,7 +106,12 @@ async fn from_json(receiver: &Receiver, export: Export, ticket: &mut Ticket) -> 
     ticket.hold(length).map_err(|full| receiver.full(full))?;
     let bad = |error| Refusal::bad(RpcStatus::new(Code::InvalidArgument, format!("JSON: {error}")));
     let protobuf = protobuf.map_err(bad)?;
-    Ok(Export::new(signal, Encoding::Protobuf, Compression::None, protobuf.into()))
+    Ok(Export::new(
+        signal,
+        Encoding::Protobuf,
+        Compression::None,
+        protobuf.into(),
+    ))
 }
 
 fn encoding(headers: &HeaderMap) -> Option<Encoding> {
@@ -120,7 +130,9 @@ fn accepted(encoding: Encoding, message: Option<Bytes>) -> Response<Reply> {
         (_, None) => Reply::Empty,
     };
     let mut response = Response::new(body);
-    response.headers_mut().insert(CONTENT_TYPE, content_type(encoding));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, content_type(encoding));
     response
 }
 
