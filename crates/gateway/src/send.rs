@@ -18,11 +18,13 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use client::{Client, Protocol};
+pub(crate) use client::{Client, Protocol};
 use load::{Sender, Until};
-use payload::{MAX_SPANS, Template};
+use payload::MAX_SPANS;
+pub(crate) use payload::Template;
 use tally::{Tally, Totals};
 use verify::Verified;
+pub(crate) use verify::compare;
 
 use crate::ledger::SenderId;
 

@@ -24,22 +24,22 @@ pub(crate) enum Protocol {
 
 /// What was answered in place of an acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     /// The code of gRPC, the status of HTTP, or what happened to the connection.
-    pub(super) reason: String,
+    pub(crate) reason: String,
     /// Whether the specification lets it be sent again, and after which time at the least.
-    pub(super) again: Option<Duration>,
+    pub(crate) again: Option<Duration>,
 }
 
 impl Refusal {
-    pub(super) fn connection() -> Self {
+    pub(crate) fn connection() -> Self {
         Self {
             reason: "connection".to_owned(),
             again: Some(Duration::ZERO),
         }
     }
 
-    pub(super) fn timed_out() -> Self {
+    pub(crate) fn timed_out() -> Self {
         Self {
             reason: "timed out".to_owned(),
             again: Some(Duration::ZERO),
@@ -60,7 +60,7 @@ type Connections = legacy::Client<HttpConnector, Full<Bytes>>;
 
 /// Connections to one target, or to several in turn.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     lanes: Vec<Lane>,
     next: AtomicUsize,
     protocol: Protocol,
@@ -75,7 +75,7 @@ struct Lane {
 
 impl Client {
     /// A target is `http://host:port`; what path it has is replaced. Nothing is opened yet.
-    pub(super) fn new(targets: &[Uri], protocol: Protocol, connections: usize) -> Result<Self, http::Error> {
+    pub(crate) fn new(targets: &[Uri], protocol: Protocol, connections: usize) -> Result<Self, http::Error> {
         let path = match protocol {
             Protocol::Grpc => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
             Protocol::Http => "/v1/traces",
@@ -103,12 +103,12 @@ impl Client {
         })
     }
 
-    pub(super) const fn protocol(&self) -> Protocol {
+    pub(crate) const fn protocol(&self) -> Protocol {
         self.protocol
     }
 
     /// Sends one request: a message of gRPC with its prefix, or plain protobuf.
-    pub(super) async fn export(&self, body: Bytes) -> Result<(), Refusal> {
+    pub(crate) async fn export(&self, body: Bytes) -> Result<(), Refusal> {
         let lane = &self.lanes[self.next.fetch_add(1, Relaxed) % self.lanes.len()];
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
