@@ -13,6 +13,7 @@ mod requests;
 mod route;
 mod sender;
 mod statuses;
+mod tools;
 
 use std::time::Duration;
 
