@@ -45,7 +45,8 @@ pub(in crate::workload) fn run(task: &Task) -> Result<Report, Error> {
                 let (case, told) = one.map_err(|e| Error::contender("a case", e))?;
                 let told = told.map_err(|e| Error::Contender(format!("{}: {e}", case.name())))?;
                 figures::note(&mut metrics, case, &told)?;
-                caveats.extend(figures::caveat(case, &told).map(|text| format!("{}, {text}", task.contender)));
+                caveats
+                    .extend(figures::caveat(case, &told).map(|text| format!("{}, {text}", task.contender)));
             }
         }
         let mut report = Report::of(&task.contender, metrics);

@@ -50,7 +50,11 @@ pub(super) fn note(metrics: &mut Metrics, case: Case, told: &Told) -> Result<(),
 
 /// What a reader must know of a case: that the sick one had little to do with it.
 pub(super) fn caveat(case: Case, told: &Told) -> Option<String> {
-    let due = told.requests.iter().filter(|request| request.due < told.fault.from).count();
+    let due = told
+        .requests
+        .iter()
+        .filter(|request| request.due < told.fault.from)
+        .count();
     let hardly = told.fault.before * 10 < due as u64;
     hardly.then(|| {
         format!(
