@@ -30,6 +30,7 @@ pub(in crate::workload) fn run(task: &Task) -> Result<Report, Error> {
     let at_once = task.params.required("at_once")?.max(1);
     let evenkeel = task.evenkeel()?.to_owned();
     let mut metrics = Metrics::default();
+    let mut caveats = Vec::new();
     super::runtime()?.block_on(async {
         for cases in Case::ALL.chunks(at_once) {
             let mut running = JoinSet::new();
@@ -44,8 +45,12 @@ pub(in crate::workload) fn run(task: &Task) -> Result<Report, Error> {
                 let (case, told) = one.map_err(|e| Error::contender("a case", e))?;
                 let told = told.map_err(|e| Error::Contender(format!("{}: {e}", case.name())))?;
                 figures::note(&mut metrics, case, &told)?;
+                caveats
+                    .extend(figures::caveat(case, &told).map(|text| format!("{}, {text}", task.contender)));
             }
         }
-        Ok(Report::of(&task.contender, metrics))
+        let mut report = Report::of(&task.contender, metrics);
+        report.notes = caveats;
+        Ok(report)
     })
 }

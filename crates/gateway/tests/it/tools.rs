@@ -274,3 +274,32 @@ fn a_request_of_nonsense_is_refused_and_harms_nobody() {
     let report = sink.report();
     assert_eq!((&report["accepted"], &report["refused"]), (&1.into(), &1.into()));
 }
+
+/// The demo with these keys typed ahead; what it printed, and whether it ended well.
+fn demo(keys: &[u8], arguments: &[&str]) -> (String, bool) {
+    let mut demo = Command::new(EVENKEEL)
+        .arg("demo")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    demo.stdin.take().unwrap().write_all(keys).unwrap();
+    let output = demo.wait_with_output().unwrap();
+    (String::from_utf8(output.stdout).unwrap(), output.status.success())
+}
+
+#[test]
+fn the_demo_loses_nothing_while_collectors_die_hang_and_come_back() {
+    let (said, well) = demo(b"k1h2r1s1e1k1r1", &["--seconds", "4", "--rate", "50"]);
+    assert!(well, "{said}");
+    let last = said.lines().last().unwrap();
+    assert!(last.contains(" 0 lost"), "{said}");
+    assert!(said.contains("2 hang: "), "{said}");
+}
+
+#[test]
+fn the_demo_ends_by_its_key() {
+    let (said, well) = demo(b"q", &[]);
+    assert!(well && said.lines().last().unwrap().contains("requests:"), "{said}");
+}

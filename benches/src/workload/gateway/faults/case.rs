@@ -89,6 +89,8 @@ pub(in crate::workload::gateway) struct Fault {
     pub(in crate::workload::gateway) to: Duration,
     /// How many requests the sick one received meanwhile, where it could be asked.
     pub(in crate::workload::gateway) received: Option<u64>,
+    /// How many it had received before.
+    pub(in crate::workload::gateway) before: u64,
 }
 
 /// What came of one case.
@@ -151,6 +153,7 @@ pub(in crate::workload::gateway) async fn happen(
     length: Duration,
 ) -> Result<Fault, Error> {
     sleep_until(start + length.mul_f64(0.25)).await;
+    let before = sinks.received(VICTIM).await?;
     let Some(sick) = case.sick() else {
         let from = start.elapsed();
         sinks.kill(VICTIM).await?;
@@ -160,9 +163,9 @@ pub(in crate::workload::gateway) async fn happen(
             from,
             to: start.elapsed(),
             received: None,
+            before,
         });
     };
-    let before = sinks.received(VICTIM).await?;
     let from = start.elapsed();
     sinks.tell(VICTIM, sick).await?;
     sleep_until(start + length.mul_f64(0.6)).await;
@@ -173,5 +176,6 @@ pub(in crate::workload::gateway) async fn happen(
         from,
         to,
         received: Some(after.saturating_sub(before)),
+        before,
     })
 }

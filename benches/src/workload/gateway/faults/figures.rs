@@ -48,6 +48,23 @@ pub(super) fn note(metrics: &mut Metrics, case: Case, told: &Told) -> Result<(),
     Ok(())
 }
 
+/// What a reader must know of a case: that the sick one had little to do with it.
+pub(super) fn caveat(case: Case, told: &Told) -> Option<String> {
+    let due = told
+        .requests
+        .iter()
+        .filter(|request| request.due < told.fault.from)
+        .count();
+    let hardly = told.fault.before * 10 < due as u64;
+    hardly.then(|| {
+        format!(
+            "{}: before the fault the sick collector was sent {} of {due} requests, so its fault met few",
+            case.name(),
+            told.fault.before
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::case::Fault;
@@ -69,13 +86,14 @@ mod tests {
             }),
             acknowledged: true,
         });
-        let told = Told {
+        let mut told = Told {
             account: serde_json::from_str(account).unwrap(),
             requests: requests.collect(),
             fault: Fault {
                 from: ms(2_500),
                 to: ms(6_000),
                 received: Some(35),
+                before: 80,
             },
         };
         let mut metrics = Metrics::default();
