@@ -7,32 +7,43 @@ use serde::Deserialize;
 
 use crate::workspace;
 
-/// The package that holds them.
+/// The package of the benchmarks.
 const PACKAGE: &str = "evenkeel-benches";
 
-/// A program of that package, and the feature that it needs.
-#[derive(Clone, Copy, Debug)]
+/// A program to build.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Program {
-    name: &'static str,
-    feature: &'static str,
+    package: &'static str,
+    binary: &'static str,
+    features: &'static str,
 }
 
 /// The runner, with the contenders and their peers.
 pub(crate) const RUNNER: Program = Program {
-    name: "evenkeel-bench",
-    feature: "peers",
+    package: PACKAGE,
+    binary: "evenkeel-bench",
+    features: "peers",
 };
 
 /// What counts instructions.
 pub(crate) const ICOUNT: Program = Program {
-    name: "icount",
-    feature: "peers",
+    package: PACKAGE,
+    binary: "icount",
+    features: "peers",
 };
 
 /// Chaos against the client.
 pub(crate) const SOAK: Program = Program {
-    name: "soak",
-    feature: "soak",
+    package: PACKAGE,
+    binary: "soak",
+    features: "soak",
+};
+
+/// The gateway, as it is built by default.
+pub(crate) const EVENKEEL: Program = Program {
+    package: "evenkeel-gateway",
+    binary: "evenkeel",
+    features: "",
 };
 
 /// What can go wrong.
@@ -58,13 +69,14 @@ pub(crate) enum Error {
 /// Builds it and hands back its path. Cargo's own progress goes to the terminal.
 pub(crate) fn program(root: &Path, program: Program) -> Result<PathBuf, Error> {
     let Program {
-        name: binary,
-        feature,
+        package,
+        binary,
+        features,
     } = program;
     let done = workspace::cargo()
         .current_dir(root)
-        .args(["build", "--release", "--package", PACKAGE, "--bin", binary])
-        .args(["--features", feature])
+        .args(["build", "--release", "--package", package, "--bin", binary])
+        .args(["--features", features])
         .arg("--message-format=json-render-diagnostics")
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -142,9 +154,9 @@ not json
 {"reason":"compiler-artifact","target":{"name":"evenkeel-bench","kind":["bin"]},"executable":"/t/evenkeel-bench"}
 {"reason":"build-finished","success":true}"#;
         assert_eq!(
-            executable(messages, RUNNER.name),
+            executable(messages, RUNNER.binary),
             Some(PathBuf::from("/t/evenkeel-bench"))
         );
-        assert_eq!(executable("{\"reason\":\"build-finished\"}", RUNNER.name), None);
+        assert_eq!(executable("{\"reason\":\"build-finished\"}", RUNNER.binary), None);
     }
 }

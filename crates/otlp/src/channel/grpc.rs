@@ -1,0 +1,347 @@
+//! [`GrpcChannel`]: unary calls over HTTP/2, by h2 itself.
+//!
+//! A request goes from the caller's task straight into the connection's buffers, and its answer straight back:
+//! no queue, no task and no boxed body between.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use bytes::{Bytes, BytesMut};
+use evenkeel::balancer::{BackendId, Classification, Outcome, Retry};
+use evenkeel::io_core::Target;
+use evenkeel::stats::{FailureKind, Phase};
+use evenkeel_otlp_wire::Signal;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::attempt::{AttemptError, Kind};
+use super::dial::{Connect, Dialer, Ups};
+use super::framed::Framed;
+use super::head::{GRPC_ENCODING, GRPC_TIMEOUT, Heads, grpc_timeout};
+use super::keeper::{Keeper, Limits, Live, Progress, keep};
+use crate::export::GRPC_PREFIX;
+use crate::rpc::{Code, RpcStatus, retry_after};
+use crate::{Compression, Encoding, Export, OtlpClientConfig, PartialSuccess, classify};
+
+/// The connections to one collector.
+pub(super) struct GrpcChannel {
+    slots: Box<[Arc<ArcSwapOption<Live>>]>,
+    progress: Arc<watch::Sender<Progress>>,
+    ups: Arc<Ups>,
+    heads: Heads,
+    max_in_flight: usize,
+    max_response: usize,
+    /// The keepers: they end with the channel.
+    _keepers: JoinSet<()>,
+}
+
+/// Who found no connection and is told so within this time after it was lost has learnt nothing of the collector.
+const FRESH: Duration = Duration::from_millis(100);
+
+impl GrpcChannel {
+    pub(super) fn open(
+        id: &BackendId,
+        target: &Target,
+        heads: Heads,
+        connect: Connect,
+        dialer: &Dialer,
+        config: &OtlpClientConfig,
+    ) -> Self {
+        let progress = Arc::new(watch::Sender::new(Progress {
+            open: 0,
+            failed: 0,
+            error: None,
+            since: Instant::now(),
+        }));
+        let mut keepers = JoinSet::new();
+        let slots = (0..config.connections).map(|_| {
+            let slot = Arc::new(ArcSwapOption::empty());
+            keepers.spawn(keep(Keeper {
+                id: id.clone(),
+                target: target.clone(),
+                connect: connect.clone(),
+                limits: Limits::new(config),
+                slot: slot.clone(),
+                progress: progress.clone(),
+                ups: dialer.ups.clone(),
+            }));
+            slot
+        });
+        Self {
+            slots: slots.collect(),
+            progress,
+            ups: dialer.ups.clone(),
+            heads,
+            max_in_flight: config.max_in_flight,
+            max_response: config.max_response_size,
+            _keepers: keepers,
+        }
+    }
+
+    pub(super) fn open_connections(&self) -> usize {
+        self.progress.borrow().open
+    }
+
+    /// One attempt, to its answer.
+    pub(super) async fn send(
+        &self,
+        export: &Export,
+        timeout: Option<Duration>,
+        patient: bool,
+    ) -> Result<Option<PartialSuccess>, Box<AttemptError>> {
+        if export.encoding() != Encoding::Protobuf {
+            let reason = "gRPC carries no JSON";
+            let verdict = Classification::new(Outcome::Cancelled, Retry::Unsent);
+            return Err(AttemptError::new(Kind::Unsupported(reason), verdict));
+        }
+        let live = match self.least_busy() {
+            Some(live) => live,
+            None => self.wait(patient).await?,
+        };
+        let _place = Place::take(&live, self.max_in_flight)?;
+        let mut request = self.heads.request(export.signal(), export.compression(), ());
+        if let Some(timeout) = timeout {
+            request.headers_mut().insert(GRPC_TIMEOUT, grpc_timeout(timeout));
+        }
+        // A clone has no stream of its own that it waits for, and so never refuses.
+        let mut sender = live.sender.clone();
+        let ended = |error: &h2::Error| {
+            if is_farewell(error) {
+                live.retired.notify_one();
+            }
+            lost(error)
+        };
+        let sending = sender.send_request(request, false);
+        let (answer, mut stream) = sending.map_err(|error| ended(&error))?;
+        let compressed = export.compression() != Compression::None;
+        let framed = Framed::new(compressed, export.body().clone());
+        // h2 keeps what the peer's windows do not take yet; that is our bytes, counted once more.
+        let sent = stream.send_data(framed, true);
+        live.sent.fetch_add(1, Ordering::Relaxed);
+        // An answer may be there though the peer would not read all: then that is what counts.
+        let (head, body) = match answer.await {
+            Ok(answer) => answer.into_parts(),
+            Err(error) => return Err(ended(&sent.err().unwrap_or(error))),
+        };
+        live.answered.fetch_add(1, Ordering::Relaxed);
+        self.read(export.signal(), head.status, &head.headers, body).await
+    }
+
+    /// The open connection with the fewest requests under way.
+    fn least_busy(&self) -> Option<Arc<Live>> {
+        let live = self.slots.iter().filter_map(|slot| slot.load_full());
+        live.min_by_key(|live| live.in_flight.load(Ordering::Relaxed))
+    }
+
+    /// Waits until a connection is open or a dial has failed. Who is not patient leaves as soon as another
+    /// collector is connected.
+    #[cold]
+    async fn wait(&self, patient: bool) -> Result<Arc<Live>, Box<AttemptError>> {
+        let mut progress = self.progress.subscribe();
+        let failed = progress.borrow_and_update().failed;
+        let news = progress.wait_for(|progress| progress.open > 0 || progress.failed != failed);
+        let mut ups = self.ups.subscribe();
+        tokio::select! {
+            biased;
+            // One of them is this channel's, perhaps.
+            _ = ups.wait_for(|&ups| ups > 0), if !patient => {}
+            _ = news => {}
+        }
+        self.least_busy().ok_or_else(|| self.not_connected())
+    }
+
+    /// Nothing was sent. That the connection was lost just now is nothing to hold against the collector: it may
+    /// have been restarted, or be new.
+    fn not_connected(&self) -> Box<AttemptError> {
+        let progress = self.progress.borrow();
+        let fresh = progress.error.is_none() && progress.since.elapsed() < FRESH;
+        let verdict = if fresh {
+            Classification::new(Outcome::Cancelled, Retry::Unsent)
+        } else {
+            Classification::failed(Phase::Connect, FailureKind::Unreachable, Retry::Unsent)
+        };
+        let why = progress.error.as_deref().unwrap_or("not connected yet");
+        AttemptError::new(Kind::Status(RpcStatus::new(Code::Unavailable, why)), verdict)
+    }
+
+    async fn read(
+        &self,
+        signal: Signal,
+        http: StatusCode,
+        headers: &HeaderMap,
+        mut body: h2::RecvStream,
+    ) -> Result<Option<PartialSuccess>, Box<AttemptError>> {
+        if !is_grpc(http, headers) {
+            return Err(not_grpc(http, headers));
+        }
+        let mut message = Message::default();
+        let status = if body.is_end_stream() {
+            RpcStatus::from_trailers(headers)
+        } else {
+            while let Some(data) = body.data().await {
+                let data = data.map_err(|error| lost(&error))?;
+                // Only fails if there is less to release than we got.
+                let _ = body.flow_control().release_capacity(data.len());
+                if !message.add(data, self.max_response) {
+                    let reason = format!(
+                        "the answer is longer than max_response_size = {}",
+                        self.max_response
+                    );
+                    return Err(answered(RpcStatus::new(Code::Internal, reason)));
+                }
+            }
+            let trailers = poll_fn(|context| body.poll_trailers(context)).await;
+            let trailers = trailers.map_err(|error| lost(&error))?;
+            trailers.as_ref().and_then(RpcStatus::from_trailers)
+        };
+        match status {
+            Some(status) if status.code == Code::Ok => {
+                let encoding = headers.get(GRPC_ENCODING).and_then(|value| value.to_str().ok());
+                let compression = encoding.map_or(Some(Compression::None), Compression::from_header);
+                Ok(partial(signal, compression, message.bytes(), self.max_response))
+            }
+            Some(status) => Err(answered(status)),
+            // No answer, however orderly it ended.
+            None => Err(no_answer("the stream ended without a grpc-status".to_owned())),
+        }
+    }
+}
+
+fn is_grpc(http: StatusCode, headers: &HeaderMap) -> bool {
+    let content = headers.get(CONTENT_TYPE);
+    let is_grpc = content.is_some_and(|content| content.as_bytes().starts_with(b"application/grpc"));
+    http == StatusCode::OK && is_grpc
+}
+
+/// Something before the collector answered, in HTTP.
+fn not_grpc(http: StatusCode, headers: &HeaderMap) -> Box<AttemptError> {
+    let delay = retry_after(headers);
+    let code = match Code::from_http(http.as_u16()) {
+        // It is no success, whatever it thinks.
+        Code::Ok => Code::Unknown,
+        code => code,
+    };
+    let verdict = classify::of_http(http.as_u16(), delay);
+    let status = RpcStatus {
+        retry_delay: delay.filter(|_| verdict.retry != Retry::Never),
+        ..RpcStatus::new(code, format!("HTTP status {http}, and not gRPC"))
+    };
+    AttemptError::new(Kind::Status(status), verdict)
+}
+
+fn answered(status: RpcStatus) -> Box<AttemptError> {
+    let verdict = classify::of_grpc(&status);
+    AttemptError::new(Kind::Status(status), verdict)
+}
+
+fn no_answer(reason: String) -> Box<AttemptError> {
+    let verdict = Classification::failed(Phase::Read, FailureKind::Closed, Retry::IfRepeatable);
+    AttemptError::new(Kind::Status(RpcStatus::new(Code::Unavailable, reason)), verdict)
+}
+
+/// The server asked us to go, and is not sick: requests that are under way there end as they may.
+fn is_farewell(error: &h2::Error) -> bool {
+    error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)
+}
+
+/// The connection, or the stream, ended before the answer.
+fn lost(error: &h2::Error) -> Box<AttemptError> {
+    let refused = error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    let verdict = if refused || is_farewell(error) {
+        // It says itself that it has not looked at it, and a server that goes in peace is not sick.
+        Classification::new(Outcome::Cancelled, Retry::Unsent)
+    } else {
+        let kind = error.get_io().map_or(FailureKind::Reset, FailureKind::of_io);
+        Classification::failed(Phase::Read, kind, Retry::IfRepeatable)
+    };
+    AttemptError::new(
+        Kind::Status(RpcStatus::new(Code::Unavailable, error.to_string())),
+        verdict,
+    )
+}
+
+/// What the message of a success says. The collector has taken the request: that its words can not be read does
+/// not change it, but is told.
+fn partial(
+    signal: Signal,
+    compression: Option<Compression>,
+    framed: &Bytes,
+    limit: usize,
+) -> Option<PartialSuccess> {
+    // The usual answers: none, and an empty message.
+    if framed.is_empty() || framed[..] == [0; GRPC_PREFIX] {
+        return None;
+    }
+    let unreadable = |reason: &dyn std::fmt::Display| {
+        Some(PartialSuccess::new(
+            0,
+            format!("the collector's answer can not be read: {reason}"),
+        ))
+    };
+    let Some(compression) = compression else {
+        return unreadable(&"it is compressed in a way that is not known");
+    };
+    let response = Export::from_grpc(signal, compression, framed.clone());
+    let response = response.and_then(|response| response.decoded(limit));
+    match response {
+        Ok(response) => PartialSuccess::decode_response(signal, Encoding::Protobuf, &response)
+            .unwrap_or_else(|error| unreadable(&error)),
+        Err(error) => unreadable(&error),
+    }
+}
+
+/// The body of an answer, which mostly is one piece.
+#[derive(Default)]
+struct Message {
+    first: Bytes,
+    more: BytesMut,
+}
+
+impl Message {
+    fn add(&mut self, data: Bytes, limit: usize) -> bool {
+        if self.first.is_empty() && self.more.is_empty() {
+            self.first = data;
+        } else {
+            if self.more.is_empty() {
+                self.more.extend_from_slice(&self.first);
+            }
+            self.more.extend_from_slice(&data);
+        }
+        self.first.len().max(self.more.len()) <= limit.saturating_add(GRPC_PREFIX)
+    }
+
+    fn bytes(&mut self) -> &Bytes {
+        if !self.more.is_empty() {
+            self.first = self.more.split().freeze();
+        }
+        &self.first
+    }
+}
+
+/// A request under way on a connection.
+struct Place<'a>(&'a Live);
+
+impl<'a> Place<'a> {
+    fn take(live: &'a Live, limit: usize) -> Result<Self, Box<AttemptError>> {
+        let before = live.in_flight.fetch_add(1, Ordering::Relaxed);
+        let place = Self(live);
+        if usize::try_from(before).is_ok_and(|before| before < limit) {
+            return Ok(place);
+        }
+        // Dropped, it is given back.
+        let verdict = Classification::new(Outcome::Cancelled, Retry::Unsent);
+        Err(AttemptError::new(Kind::Busy { limit }, verdict))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

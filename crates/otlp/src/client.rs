@@ -1,0 +1,152 @@
+//! [`OtlpClient`]: sends a request to one of several collectors, until one has taken it.
+
+mod members;
+mod send;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use evenkeel::balancer::LoadBalancer;
+use tokio::sync::Notify;
+
+pub use send::SendOptions;
+
+use crate::channel::{Channel, Dialer};
+use crate::{Accepted, BuildError, Export, OtlpClientConfig, SendError};
+
+/// Sends export requests to several collectors: balanced, retried as the specification says, hedged. Clones are
+/// one client; with the last, its connections and background tasks end.
+#[derive(Clone)]
+pub struct OtlpClient(Arc<Inner>);
+
+pub(crate) struct Inner {
+    balancer: LoadBalancer<Channel>,
+    config: OtlpClientConfig,
+    dialer: Dialer,
+    /// One change of the collectors at a time.
+    changing: parking_lot::Mutex<()>,
+    closed: AtomicBool,
+    under_way: AtomicUsize,
+    left: Notify,
+}
+
+impl OtlpClient {
+    /// A client, on the tokio runtime this is called in. gRPC connections are opened at once, in the background.
+    ///
+    /// # Errors
+    /// Names the field that makes no sense, or the collector that can not be a member.
+    pub fn new(config: OtlpClientConfig) -> Result<Self, BuildError> {
+        config.validate()?;
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(evenkeel::balancer::BuildError::NoRuntime.into());
+        }
+        let dialer = Dialer::new(&config)?;
+        let servers = config.collectors.iter().map(|collector| {
+            let channel = Channel::new(collector, &config, &dialer)?;
+            Ok(channel.server(collector.id(), collector))
+        });
+        let servers: Vec<_> = servers.collect::<Result<_, BuildError>>()?;
+        let builder = LoadBalancer::builder()
+            .config(config.balancer_config())
+            .backends(servers);
+        #[cfg(feature = "checks")]
+        let builder = match config.health_checks {
+            crate::HealthChecks::Tcp => {
+                let probe = evenkeel::health::TcpProbe::new(dialer.plain().clone());
+                builder.health_checks(probe, |channel: &Channel| channel.target().clone())
+            }
+            crate::HealthChecks::None => builder,
+        };
+        Ok(Self(Arc::new(Inner {
+            balancer: builder.build()?,
+            config,
+            dialer,
+            changing: parking_lot::Mutex::new(()),
+            closed: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
+            left: Notify::new(),
+        })))
+    }
+
+    /// Sends a request; [`send_with`](Self::send_with) the default options.
+    ///
+    /// # Errors
+    /// As `send_with`.
+    ///
+    /// # Cancel safety
+    /// As `send_with`.
+    pub async fn send(&self, export: Export) -> Result<Accepted, SendError> {
+        self.send_with(export, &SendOptions::default()).await
+    }
+
+    /// The balancer over the collectors: statistics, readiness, weights, drains.
+    #[must_use]
+    pub fn balancer(&self) -> &LoadBalancer<Channel> {
+        &self.0.balancer
+    }
+
+    /// What it goes by. The collectors are those it began with.
+    #[must_use]
+    pub fn config(&self) -> &OtlpClientConfig {
+        &self.0.config
+    }
+
+    /// Refuses new requests, waits until those under way have ended or `deadline` is over, and closes the
+    /// connections. Returns how many were still under way.
+    ///
+    /// # Cancel safety
+    /// Dropped, the client still refuses new requests; its connections close when it is dropped.
+    pub async fn shutdown(&self, deadline: Duration) -> usize {
+        let inner = &*self.0;
+        inner.closed.store(true, Ordering::SeqCst);
+        let idle = async {
+            loop {
+                let mut left = std::pin::pin!(inner.left.notified());
+                left.as_mut().enable();
+                if inner.under_way.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                left.await;
+            }
+        };
+        let _ = tokio::time::timeout(deadline, idle).await;
+        for id in inner.balancer.ids() {
+            // Another may have removed it meanwhile.
+            let _ = inner.balancer.remove(id.as_str());
+        }
+        inner.under_way.load(Ordering::SeqCst)
+    }
+}
+
+/// A request under way.
+struct UnderWay<'a>(&'a Inner);
+
+impl<'a> UnderWay<'a> {
+    fn begin(inner: &'a Inner) -> Result<Self, SendError> {
+        inner.under_way.fetch_add(1, Ordering::SeqCst);
+        let under_way = Self(inner);
+        // In this order: a shutdown sees the request, or the request sees the shutdown.
+        if inner.closed.load(Ordering::SeqCst) {
+            return Err(SendError::ShutDown);
+        }
+        Ok(under_way)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.0.under_way.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.closed.load(Ordering::SeqCst) {
+            self.0.left.notify_waiters();
+        }
+    }
+}
+
+impl fmt::Debug for OtlpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OtlpClient")
+            .field("balancer", &self.0.balancer)
+            .finish_non_exhaustive()
+    }
+}
