@@ -1,0 +1,3 @@
+//! The gateway's behaviour, each file a concern.
+
+mod queue_kill;
