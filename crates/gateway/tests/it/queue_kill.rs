@@ -48,6 +48,7 @@ fn child() {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .enable_time()
         .build()
         .expect("a runtime");
     runtime.block_on(async {
@@ -65,6 +66,7 @@ fn child() {
                 }
             });
         }
+        let mut held = Vec::new();
         // Some of it is delivered meanwhile, so that the kill falls into that too.
         while let Ok(Some(lease)) = tokio::time::timeout(Duration::from_secs(1), queue.take()).await {
             let (sender, number) = name(lease.export());
@@ -73,12 +75,10 @@ fn child() {
             if number % 2 == 0 {
                 lease.acknowledge();
             } else {
-                std::mem::drop(senders.spawn(async move {
-                    let _held = lease;
-                    std::future::pending::<()>().await;
-                }));
+                held.push(lease);
             }
         }
+        while senders.join_next().await.is_some() {}
     });
 }
 
@@ -100,22 +100,26 @@ fn start(dir: &std::path::Path) -> Child {
 
 #[tokio::test]
 async fn what_was_acknowledged_before_a_kill_is_delivered_after_it() {
+    for lines in [1, 30, 150, 400] {
+        killed_after(lines).await;
+    }
+}
+
+async fn killed_after(count: usize) {
     let dir = tempfile::tempdir().expect("a directory");
     // By (sender, number): whether it was handed out.
     let mut acknowledged: BTreeMap<(u32, u32), bool> = BTreeMap::new();
     let mut child = start(dir.path());
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut heard = 0;
-    for line in &mut lines {
-        let line = line.expect("text");
-        note(&mut acknowledged, &line);
-        heard += 1;
-        if heard == 400 {
+    for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
+        note(&mut acknowledged, &line.expect("text"));
+        heard += usize::from(!acknowledged.is_empty());
+        if heard == count {
             child.kill().expect("SIGKILL");
         }
     }
     child.wait().expect("ended");
-    assert!(heard >= 400, "the child ended by itself after {heard} lines");
+    assert!(heard >= count, "the child ended by itself after {heard} lines");
 
     let queue = Queue::open(config(dir.path())).expect("opens after the kill");
     let mut next: BTreeMap<u32, u32> = BTreeMap::new();
