@@ -1,0 +1,435 @@
+//! A collector that does as it is told, over gRPC or over HTTP/1.1.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use evenkeel_otlp::rpc::{Code, RpcStatus};
+use evenkeel_otlp::{
+    Compression, Encoding, Export, OtlpClient, OtlpClientConfig, PartialSuccess, Protocol, Signal,
+};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// What a collector does with a request.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Takes it.
+    Accept,
+    /// Takes it, and has something to say.
+    Partial(PartialSuccess),
+    /// Answers this, with a body if it speaks HTTP.
+    Status(RpcStatus),
+    /// Answers this in HTTP, whatever it speaks else.
+    Http(u16, &'static [(&'static str, &'static str)], Vec<u8>),
+    /// Never answers.
+    Hang,
+    /// Takes it, and closes the connection without an answer.
+    Cut,
+    /// gRPC: ends the stream without a status.
+    NoStatus,
+    /// gRPC: resets the stream.
+    Reset(h2::Reason),
+    /// gRPC: takes it and asks the client to go.
+    GoAway,
+}
+
+/// What arrived.
+#[derive(Clone, Debug)]
+pub struct Received {
+    pub path: String,
+    pub headers: HeaderMap,
+    /// As it travelled, without gRPC's prefix.
+    pub body: Bytes,
+    pub compressed: bool,
+}
+
+#[derive(Default)]
+struct State {
+    script: Mutex<VecDeque<Act>>,
+    usual: Mutex<Option<Act>>,
+    received: Mutex<Vec<Received>>,
+    under_way: AtomicUsize,
+    connections: AtomicUsize,
+    arrivals: watch::Sender<usize>,
+    /// No connection is served any more, and none closed.
+    frozen: watch::Sender<bool>,
+    cut: watch::Sender<usize>,
+}
+
+pub struct Collector {
+    pub addr: SocketAddr,
+    pub protocol: Protocol,
+    state: Arc<State>,
+    serving: Option<JoinSet<()>>,
+}
+
+/// What turns a socket into what is spoken over.
+pub trait Wrap: Send + Sync + 'static {
+    fn wrap(
+        &self,
+        socket: tokio::net::TcpStream,
+    ) -> impl Future<Output = Option<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>> + Send;
+}
+
+pub struct Plain;
+
+impl Wrap for Plain {
+    async fn wrap(
+        &self,
+        socket: tokio::net::TcpStream,
+    ) -> Option<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
+        Some(socket)
+    }
+}
+
+impl Collector {
+    pub async fn start(protocol: Protocol) -> Self {
+        Self::start_over(protocol, Plain).await
+    }
+
+    pub async fn start_over(protocol: Protocol, wrap: impl Wrap) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let state = Arc::new(State::default());
+        let serving = Some(serve(listener, protocol, state.clone(), Arc::new(wrap)));
+        Self {
+            addr,
+            protocol,
+            state,
+            serving,
+        }
+    }
+
+    /// Three of them.
+    pub async fn three(protocol: Protocol) -> [Self; 3] {
+        [
+            Self::start(protocol).await,
+            Self::start(protocol).await,
+            Self::start(protocol).await,
+        ]
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// As a client is told of it.
+    pub fn described(&self) -> evenkeel_otlp::Collector {
+        let mut described = evenkeel_otlp::Collector::new(&self.url()).unwrap();
+        described.protocol = Some(self.protocol);
+        described
+    }
+
+    /// From now on it does this.
+    pub fn usually(&self, act: Act) {
+        *self.state.usual.lock() = Some(act);
+    }
+
+    /// The next requests get this, one each.
+    pub fn next(&self, acts: impl IntoIterator<Item = Act>) {
+        self.state.script.lock().extend(acts);
+    }
+
+    /// All that arrived, answered or not.
+    pub fn received(&self) -> Vec<Received> {
+        self.state.received.lock().clone()
+    }
+
+    pub fn count(&self) -> usize {
+        self.state.received.lock().len()
+    }
+
+    pub fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::SeqCst)
+    }
+
+    /// Until so many requests have arrived.
+    pub async fn until_received(&self, count: usize) {
+        let mut arrivals = self.state.arrivals.subscribe();
+        arrivals.wait_for(|&arrived| arrived >= count).await.unwrap();
+    }
+
+    /// It is gone, and its connections with it.
+    pub async fn kill(&mut self) {
+        if let Some(mut serving) = self.serving.take() {
+            serving.shutdown().await;
+        }
+    }
+
+    /// It is back where it was.
+    pub async fn restart(&mut self) {
+        let listener = TcpListener::bind(self.addr).await.unwrap();
+        self.serving = Some(serve(
+            listener,
+            self.protocol,
+            self.state.clone(),
+            Arc::new(Plain),
+        ));
+    }
+
+    /// Its process stands still: the kernel takes bytes and nobody reads them.
+    pub fn freeze(&self) {
+        self.state.frozen.send_replace(true);
+    }
+
+    pub fn thaw(&self) {
+        self.state.frozen.send_replace(false);
+    }
+}
+
+fn serve<W: Wrap>(listener: TcpListener, protocol: Protocol, state: Arc<State>, wrap: Arc<W>) -> JoinSet<()> {
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((socket, _)) = listener.accept().await {
+            let (state, wrap) = (state.clone(), wrap.clone());
+            connections.spawn(async move {
+                let mut frozen = state.frozen.subscribe();
+                let mut cut = state.cut.subscribe();
+                let served = async {
+                    let Some(socket) = wrap.wrap(socket).await else {
+                        return;
+                    };
+                    state.connections.fetch_add(1, Ordering::SeqCst);
+                    match protocol {
+                        Protocol::Grpc => grpc(socket, &state).await,
+                        _ => http1(socket, &state).await,
+                    }
+                };
+                tokio::pin!(served);
+                loop {
+                    if *frozen.borrow_and_update() {
+                        // Whoever sets it free may have gone.
+                        if frozen.wait_for(|frozen| !frozen).await.is_err() {
+                            pending::<()>().await;
+                        }
+                        continue;
+                    }
+                    tokio::select! {
+                        () = &mut served => return,
+                        changed = frozen.changed() => if changed.is_err() { return },
+                        _ = cut.changed() => return,
+                    }
+                }
+            });
+        }
+    });
+    serving
+}
+
+impl State {
+    fn act(&self, received: Received) -> Act {
+        self.received.lock().push(received);
+        let act = self.script.lock().pop_front();
+        let act = act.or_else(|| self.usual.lock().clone()).unwrap_or(Act::Accept);
+        self.arrivals.send_modify(|arrived| *arrived += 1);
+        act
+    }
+}
+
+async fn grpc(socket: impl AsyncRead + AsyncWrite + Unpin + Send, state: &Arc<State>) {
+    let mut builder = h2::server::Builder::new();
+    builder
+        .initial_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20);
+    let Ok(mut connection) = builder.handshake::<_, Bytes>(socket).await else {
+        return;
+    };
+    let mut requests = JoinSet::new();
+    let goaway = Arc::new(tokio::sync::Notify::new());
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => {
+                let Some(Ok((request, respond))) = accepted else { return };
+                requests.spawn(grpc_request(request, respond, state.clone(), goaway.clone()));
+            }
+            () = goaway.notified() => connection.graceful_shutdown(),
+        }
+    }
+}
+
+async fn grpc_request(
+    request: Request<h2::RecvStream>,
+    mut respond: h2::server::SendResponse<Bytes>,
+    state: Arc<State>,
+    goaway: Arc<tokio::sync::Notify>,
+) {
+    let (head, mut body) = request.into_parts();
+    let mut framed = BytesMut::new();
+    while let Some(Ok(data)) = body.data().await {
+        let _ = body.flow_control().release_capacity(data.len());
+        framed.extend_from_slice(&data);
+    }
+    if !body.is_end_stream() {
+        return;
+    }
+    let length = u32::from_be_bytes(framed[1..5].try_into().unwrap());
+    assert_eq!(length as usize, framed.len() - 5, "a whole message");
+    let act = state.act(Received {
+        path: head.uri.path().to_owned(),
+        headers: head.headers,
+        compressed: framed[0] == 1,
+        body: framed.freeze().slice(5..),
+    });
+    state.under_way.fetch_add(1, Ordering::SeqCst);
+    let ok = Response::builder()
+        .header("content-type", "application/grpc")
+        .body(())
+        .unwrap();
+    let message = match act {
+        Act::Accept => Vec::new(),
+        Act::Partial(partial) => partial.encode_response(Signal::Traces, Encoding::Protobuf),
+        Act::Status(status) => {
+            let mut response = ok;
+            status.write_trailers(response.headers_mut());
+            let _ = respond.send_response(response, true);
+            return;
+        }
+        Act::Http(status, headers, body) => {
+            let mut response = Response::new(());
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            for (name, value) in headers {
+                response
+                    .headers_mut()
+                    .insert(*name, HeaderValue::from_static(value));
+            }
+            if let Ok(mut stream) = respond.send_response(response, false) {
+                let _ = stream.send_data(body.into(), true);
+            }
+            return;
+        }
+        Act::Hang => pending().await,
+        Act::Cut => {
+            state.cut.send_modify(|cuts| *cuts += 1);
+            return;
+        }
+        Act::NoStatus => {
+            if let Ok(mut stream) = respond.send_response(ok, false) {
+                let _ = stream.send_data(Bytes::new(), true);
+            }
+            return;
+        }
+        Act::Reset(reason) => {
+            respond.send_reset(reason);
+            return;
+        }
+        Act::GoAway => {
+            goaway.notify_one();
+            Vec::new()
+        }
+    };
+    let Ok(mut stream) = respond.send_response(ok, false) else {
+        return;
+    };
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let framed = [&[0][..], &length, &message].concat();
+    let _ = stream.send_data(framed.into(), false);
+    let mut trailers = HeaderMap::new();
+    RpcStatus::new(Code::Ok, "").write_trailers(&mut trailers);
+    let _ = stream.send_trailers(trailers);
+}
+
+async fn http1(socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, state: &Arc<State>) {
+    let service = service_fn(|request| http1_request(request, state.clone()));
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(socket), service)
+        .await;
+}
+
+async fn http1_request(
+    request: Request<Incoming>,
+    state: Arc<State>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = body.collect().await else {
+        pending().await
+    };
+    let media = head.headers["content-type"].clone();
+    let act = state.act(Received {
+        path: head.uri.to_string(),
+        compressed: head.headers.contains_key("content-encoding"),
+        headers: head.headers,
+        body: body.to_bytes(),
+    });
+    let encoding = Encoding::from_media_type(media.to_str().unwrap()).unwrap();
+    let answer = |status: u16, body: Vec<u8>| {
+        let answer = Response::builder()
+            .status(status)
+            .header("content-type", media.clone());
+        answer.body(Full::from(body)).unwrap()
+    };
+    Ok(match act {
+        Act::Partial(partial) => answer(200, partial.encode_response(Signal::Traces, encoding)),
+        Act::Status(status) => {
+            let body = match encoding {
+                Encoding::Json => status.encode_json().into_bytes(),
+                _ => status.encode_protobuf(),
+            };
+            answer(status.http_status(), body)
+        }
+        Act::Http(status, headers, body) => {
+            let mut answer = answer(status, body);
+            for (name, value) in headers {
+                answer
+                    .headers_mut()
+                    .insert(*name, HeaderValue::from_static(value));
+            }
+            answer
+        }
+        Act::Hang => pending().await,
+        Act::Cut => {
+            state.cut.send_modify(|cuts| *cuts += 1);
+            pending().await
+        }
+        _ => answer(
+            200,
+            PartialSuccess::default().encode_response(Signal::Traces, encoding),
+        ),
+    })
+}
+
+/// A client of these.
+pub fn client_of<'a>(collectors: impl IntoIterator<Item = &'a Collector>) -> OtlpClient {
+    client_with(collectors, |_| ())
+}
+
+/// A client of these, with a config that differs.
+pub fn client_with<'a>(
+    collectors: impl IntoIterator<Item = &'a Collector>,
+    change: impl FnOnce(&mut OtlpClientConfig),
+) -> OtlpClient {
+    let mut config = OtlpClientConfig {
+        collectors: collectors.into_iter().map(Collector::described).collect(),
+        ..OtlpClientConfig::default()
+    };
+    // A machine that is busy with compiling is slow; only what tests are about is to end them.
+    config.timeout = Duration::from_secs(60);
+    change(&mut config);
+    OtlpClient::new(config).unwrap()
+}
+
+/// A request that can be told from all others.
+pub fn export(number: u32) -> Export {
+    let mut body = number.to_be_bytes().to_vec();
+    body.resize(1000, 7);
+    Export::new(Signal::Traces, Encoding::Protobuf, Compression::None, body.into())
+}
+
+/// The number of what arrived.
+pub fn number(received: &Received) -> u32 {
+    u32::from_be_bytes(received.body[..4].try_into().unwrap())
+}

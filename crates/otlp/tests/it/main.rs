@@ -1,0 +1,10 @@
+//! What a client does over real sockets, with collectors that do as they are told.
+
+mod collector;
+mod config;
+mod faults;
+mod members;
+mod requests;
+mod table;
+#[cfg(feature = "tls")]
+mod tls;

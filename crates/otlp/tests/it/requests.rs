@@ -1,0 +1,228 @@
+//! What goes over the wire, and what comes back.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use evenkeel_otlp::{
+    Compression, Encoding, Export, PartialSuccess, Protocol, SendError, SendOptions, Signal,
+};
+
+use crate::collector::{Act, Collector, client_of, client_with, export};
+
+const BOTH: [Protocol; 2] = [Protocol::Grpc, Protocol::HttpProtobuf];
+
+#[tokio::test]
+async fn each_signal_goes_to_its_place_and_arrives_as_it_was() {
+    for protocol in BOTH {
+        let collector = Collector::start(protocol).await;
+        let client = client_with([&collector], |config| {
+            config.headers.insert("x-tenant".to_owned(), "seven".to_owned());
+        });
+        for (index, signal) in Signal::ALL.into_iter().enumerate() {
+            // Larger than a frame, and than a window.
+            let body = Bytes::from(vec![index as u8; 2_500_000]);
+            let export = Export::new(signal, Encoding::Protobuf, Compression::None, body.clone());
+            let accepted = client.send(export).await.unwrap();
+            assert_eq!((accepted.attempts, accepted.partial), (1, None));
+            let received = collector.received().pop().unwrap();
+            assert_eq!(received.body, body);
+            assert_eq!(received.headers["x-tenant"], "seven");
+            assert!(!received.compressed);
+            let place = match protocol {
+                Protocol::Grpc => "Service/Export".to_owned(),
+                _ => format!("/v1/{}", signal.as_str()),
+            };
+            assert!(received.path.ends_with(&place), "{}", received.path);
+        }
+        assert_eq!(
+            collector.connections(),
+            if protocol == Protocol::Grpc {
+                1
+            } else {
+                collector.connections()
+            }
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_empty_request_is_a_request() {
+    for protocol in BOTH {
+        let collector = Collector::start(protocol).await;
+        let export = Export::new(Signal::Logs, Encoding::Protobuf, Compression::None, Bytes::new());
+        client_of([&collector]).send(export).await.unwrap();
+        assert_eq!(collector.received()[0].body.len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn partial_success_is_passed_up_and_never_sent_again() {
+    for protocol in BOTH {
+        let collectors = Collector::three(protocol).await;
+        let partial = PartialSuccess::new(3, "too old");
+        for collector in &collectors {
+            collector.usually(Act::Partial(partial.clone()));
+        }
+        let accepted = client_of(&collectors).send(export(1)).await.unwrap();
+        assert_eq!((accepted.partial, accepted.attempts), (Some(partial), 1));
+        assert_eq!(collectors.iter().map(Collector::count).sum::<usize>(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_compressed_passes_untouched_and_what_is_not_is_compressed_if_asked() {
+    for protocol in BOTH {
+        let collector = Collector::start(protocol).await;
+        let client = client_with([&collector], |config| config.compression = Compression::Gzip);
+        let plain = Bytes::from("again and again ".repeat(500));
+        let fresh = Export::new(
+            Signal::Traces,
+            Encoding::Protobuf,
+            Compression::None,
+            plain.clone(),
+        );
+        client.send(fresh.clone()).await.unwrap();
+        // Not what it says, but nobody looks.
+        let passing = Bytes::from_static(b"compressed already");
+        let export = Export::new(
+            Signal::Traces,
+            Encoding::Protobuf,
+            Compression::Zstd,
+            passing.clone(),
+        );
+        client.send(export).await.unwrap();
+        let received = collector.received();
+        let header = if protocol == Protocol::Grpc {
+            "grpc-encoding"
+        } else {
+            "content-encoding"
+        };
+        assert!(received[0].compressed && received[0].body.len() < 500);
+        assert_eq!(received[0].headers[header], "gzip");
+        let arrived = Export::new(
+            Signal::Traces,
+            Encoding::Protobuf,
+            Compression::Gzip,
+            received[0].body.clone(),
+        );
+        assert_eq!(arrived.decoded(1 << 20).unwrap(), plain);
+        assert_eq!(received[1].headers[header], "zstd");
+        assert_eq!(received[1].body, passing);
+    }
+}
+
+#[tokio::test]
+async fn json_goes_on_as_json_and_never_over_grpc() {
+    let (grpc, http) = (
+        Collector::start(Protocol::Grpc).await,
+        Collector::start(Protocol::HttpProtobuf).await,
+    );
+    let json = Export::new(
+        Signal::Traces,
+        Encoding::Json,
+        Compression::None,
+        Bytes::from_static(b"{}"),
+    );
+    let client = client_of([&grpc, &http]);
+    for _ in 0..10 {
+        client.send(json.clone()).await.unwrap();
+    }
+    assert_eq!((grpc.count(), http.count()), (0, 10));
+    assert_eq!(http.received()[0].headers["content-type"], "application/json");
+    let partial = PartialSuccess::new(1, "why");
+    http.usually(Act::Partial(partial.clone()));
+    assert_eq!(client.send(json.clone()).await.unwrap().partial, Some(partial));
+    let error = client_of([&grpc]).send(json).await.unwrap_err();
+    assert!(
+        matches!(error, SendError::Unsupported { .. }) && !error.is_retryable(),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_large_is_refused_before_it_is_sent() {
+    let collector = Collector::start(Protocol::Grpc).await;
+    let client = client_with([&collector], |config| config.max_request_size = 999);
+    let error = client.send(export(1)).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            SendError::TooLarge {
+                size: 1000,
+                limit: 999
+            }
+        ),
+        "{error}"
+    );
+    assert!(!error.is_retryable());
+    assert_eq!(collector.count(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_held() {
+    for protocol in BOTH {
+        let collector = Collector::start(protocol).await;
+        let client = client_with([&collector], |config| {
+            config.max_response_size = 10_000;
+            config.balancer.max_retries = 0;
+        });
+        collector.usually(Act::Partial(PartialSuccess::new(1, "x".repeat(20_000))));
+        let error = client.send(export(1)).await.unwrap_err();
+        assert!(error.to_string().contains("max_response_size = 10000"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_one_request_is_its_own() {
+    for protocol in BOTH {
+        let collector = Collector::start(protocol).await;
+        collector.usually(Act::Hang);
+        let client = client_of([&collector]);
+        let options = SendOptions::new().with_timeout(Duration::from_millis(30));
+        let error = client.send_with(export(1), &options).await.unwrap_err();
+        assert!(
+            matches!(error, SendError::TimedOut { .. }) && error.is_retryable(),
+            "{error}"
+        );
+        if protocol == Protocol::Grpc {
+            collector.until_received(1).await;
+            assert_eq!(collector.received()[0].headers["grpc-timeout"], "30000u");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_requests_under_way_is_kept_and_named() {
+    let collector = Collector::start(Protocol::Grpc).await;
+    collector.usually(Act::Hang);
+    let client = client_with([&collector], |config| {
+        config.max_in_flight = 2;
+        config.balancer.max_retries = 0;
+        config.balancer.hedging = None;
+    });
+    let two = [client.clone(), client.clone()]
+        .map(|client| tokio::spawn(async move { client.send(export(1)).await }));
+    collector.until_received(2).await;
+    let error = client.send(export(2)).await.unwrap_err();
+    assert!(
+        matches!(error, SendError::Busy { limit: 2, .. }) && error.is_retryable(),
+        "{error}"
+    );
+    // Cancelled, they make room.
+    for task in two {
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+    }
+    collector.usually(Act::Accept);
+    client.send(export(3)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_without_collectors_says_so() {
+    let client = client_of([]);
+    let error = client.send(export(1)).await.unwrap_err();
+    assert!(
+        matches!(error, SendError::NoCollector { .. }) && error.is_retryable(),
+        "{error}"
+    );
+}
