@@ -17,7 +17,7 @@ pub use error::{CallError, FailedAttempt, FailedAttempts};
 pub use hedge::HedgeConfig;
 pub(crate) use hedge::HedgeDelay;
 
-use crate::classify::{Classification, Classify, ErrorClassifier};
+use crate::classify::{Classification, Classify, ErrorClassifier, Retry};
 use crate::drain::deadline;
 use crate::{BackendRef, LoadBalancer, Pick, Repeat, RequestContext, Tried};
 
@@ -67,7 +67,8 @@ impl<B> LoadBalancer<B> {
     /// Sends a request, and sends it again elsewhere when it fails and that is allowed: by what
     /// `classify` makes of the result, by the request's [`Repeat`], up to
     /// [`max_retries`](crate::LoadBalancerConfig::max_retries), within the retry budget, and within
-    /// one deadline for all. Between attempts it waits as
+    /// one deadline for all. What failed before it was sent ([`Retry::Unsent`], and no overload) costs no
+    /// budget, and goes to the next backend at once. Else it waits between attempts as
     /// [`retry_delay`](crate::LoadBalancerConfig::retry_delay) says; a backend's own `retry_after` is
     /// waited for only when there is no other backend left to ask.
     ///
@@ -144,13 +145,16 @@ impl<B> LoadBalancer<B> {
                 Err(error) => return Err(error),
             };
             let again = call.may_retry(&ended, retry);
+            let unsent = ended.is_unsent();
             let wait = again.and_then(|after| match &mut backoff {
+                // There is nobody to spare by a wait.
+                _ if unsent && call.has_others() => Some(Duration::ZERO),
                 Some(backoff) => backoff.next_wait(after, fastrand::u64(..)),
                 None => Some(after.unwrap_or_default()),
             });
             let left = call.until.saturating_duration_since(Instant::now());
             let wait = wait.filter(|&wait| wait < left);
-            let Some(wait) = wait.filter(|_| shared.budget.withdraw(shared.clock.now())) else {
+            let Some(wait) = wait.filter(|_| unsent || shared.budget.withdraw(shared.clock.now())) else {
                 return call.give_up(ended);
             };
             if !wait.is_zero() {
@@ -200,6 +204,18 @@ enum Round<B, T, E> {
     Bad(Result<T, E>, Classification),
     /// Nothing came in time.
     TimedOut,
+}
+
+impl<B, T, E> Round<B, T, E> {
+    /// Whether it failed before anything was sent. Asking another is no load on anybody then; gRPC calls that a
+    /// transparent retry. A backend that says it is overloaded was asked, whatever it did with the request.
+    const fn is_unsent(&self) -> bool {
+        let Self::Bad(_, classification) = self else {
+            return false;
+        };
+        let overload = matches!(classification.outcome, Outcome::Overload { .. });
+        matches!(classification.retry, Retry::Unsent) && !overload
+    }
 }
 
 impl<B, C: ?Sized> Call<'_, B, C> {

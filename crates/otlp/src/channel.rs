@@ -11,6 +11,7 @@ mod keeper;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use evenkeel::balancer::{BackendId, BackendServer};
 use evenkeel::io_core::Target;
@@ -94,14 +95,16 @@ impl Channel {
         }
     }
 
-    /// One attempt. Dropped, it is cancelled: the collector is told, or its connection is closed.
+    /// One attempt. Dropped, it is cancelled: the collector is told, or its connection is closed. One that is
+    /// `patient` waits for a connection, also if another collector has one.
     pub(crate) async fn send(
         &self,
         export: &Export,
-        timeout: Option<std::time::Duration>,
+        timeout: Option<Duration>,
+        patient: bool,
     ) -> Result<Answer, Box<AttemptError>> {
         let sent = match &self.0.wire {
-            Wire::Grpc(grpc) => grpc.send(export, timeout).await,
+            Wire::Grpc(grpc) => grpc.send(export, timeout, patient).await,
             Wire::Http(http) => http.send(export).await,
         };
         match sent {

@@ -93,6 +93,7 @@ impl GrpcChannel {
         &self,
         export: &Export,
         timeout: Option<Duration>,
+        patient: bool,
     ) -> Result<Option<PartialSuccess>, Box<AttemptError>> {
         if export.encoding() != Encoding::Protobuf {
             let reason = "gRPC carries no JSON";
@@ -101,7 +102,7 @@ impl GrpcChannel {
         }
         let live = match self.least_busy() {
             Some(live) => live,
-            None => self.wait().await?,
+            None => self.wait(patient).await?,
         };
         let _place = Place::take(&live, self.max_in_flight)?;
         let mut request = self.heads.request(export.signal(), export.compression(), ());
@@ -133,9 +134,10 @@ impl GrpcChannel {
         live.min_by_key(|live| live.in_flight.load(Ordering::Relaxed))
     }
 
-    /// Waits until a connection is open or a dial has failed; not at all if another collector is connected.
+    /// Waits until a connection is open or a dial has failed. Who is not patient leaves as soon as another
+    /// collector is connected.
     #[cold]
-    async fn wait(&self) -> Result<Arc<Live>, Box<AttemptError>> {
+    async fn wait(&self, patient: bool) -> Result<Arc<Live>, Box<AttemptError>> {
         let mut progress = self.progress.subscribe();
         let failed = progress.borrow_and_update().failed;
         let news = progress.wait_for(|progress| progress.open > 0 || progress.failed != failed);
@@ -143,7 +145,7 @@ impl GrpcChannel {
         tokio::select! {
             biased;
             // One of them is this channel's, perhaps.
-            _ = ups.wait_for(|&ups| ups > 0) => {}
+            _ = ups.wait_for(|&ups| ups > 0), if !patient => {}
             _ = news => {}
         }
         self.least_busy().ok_or_else(|| self.not_connected())

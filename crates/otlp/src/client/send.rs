@@ -76,9 +76,9 @@ impl OtlpClient {
         }
         let attempts = AtomicU32::new(0);
         let attempt = |channel: BackendRef<Channel>| {
-            attempts.fetch_add(1, Ordering::Relaxed);
+            let patient = attempts.fetch_add(1, Ordering::Relaxed) >= HASTY;
             let export = &export;
-            async move { channel.send(export, options.timeout).await }
+            async move { channel.send(export, options.timeout, patient).await }
         };
         let answer = inner.balancer.call_with(&context, &ByTable, attempt).await;
         match answer {
@@ -91,6 +91,10 @@ impl OtlpClient {
         }
     }
 }
+
+/// So many attempts go past collectors that are not connected. Then whoever is connected is not among those to
+/// be had, as when all of them are new, and it is better to wait.
+const HASTY: u32 = 2;
 
 /// Judges an attempt: its error has the verdict with it.
 struct ByTable;

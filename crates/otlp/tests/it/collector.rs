@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 
 /// What a collector does with a request.
 #[derive(Clone, Debug)]
-pub enum Act {
+pub(crate) enum Act {
     /// Takes it.
     Accept,
     /// Takes it, and has something to say.
@@ -37,6 +37,8 @@ pub enum Act {
     Http(u16, &'static [(&'static str, &'static str)], Vec<u8>),
     /// Never answers.
     Hang,
+    /// Takes it when [`let_go`](Collector::let_go) is called.
+    Hold,
     /// Takes it, and closes the connection without an answer.
     Cut,
     /// gRPC: ends the stream without a status.
@@ -49,12 +51,12 @@ pub enum Act {
 
 /// What arrived.
 #[derive(Clone, Debug)]
-pub struct Received {
-    pub path: String,
-    pub headers: HeaderMap,
+pub(crate) struct Received {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
     /// As it travelled, without gRPC's prefix.
-    pub body: Bytes,
-    pub compressed: bool,
+    pub(crate) body: Bytes,
+    pub(crate) compressed: bool,
 }
 
 #[derive(Default)]
@@ -62,30 +64,36 @@ struct State {
     script: Mutex<VecDeque<Act>>,
     usual: Mutex<Option<Act>>,
     received: Mutex<Vec<Received>>,
-    under_way: AtomicUsize,
     connections: AtomicUsize,
     arrivals: watch::Sender<usize>,
     /// No connection is served any more, and none closed.
     frozen: watch::Sender<bool>,
     cut: watch::Sender<usize>,
+    held: watch::Sender<bool>,
 }
 
-pub struct Collector {
-    pub addr: SocketAddr,
-    pub protocol: Protocol,
+/// Until what is held is let go.
+async fn held(state: &State) {
+    let mut let_go = state.held.subscribe();
+    let_go.wait_for(|&let_go| let_go).await.unwrap();
+}
+
+pub(crate) struct Collector {
+    pub(crate) addr: SocketAddr,
+    pub(crate) protocol: Protocol,
     state: Arc<State>,
     serving: Option<JoinSet<()>>,
 }
 
 /// What turns a socket into what is spoken over.
-pub trait Wrap: Send + Sync + 'static {
+pub(crate) trait Wrap: Send + Sync + 'static {
     fn wrap(
         &self,
         socket: tokio::net::TcpStream,
     ) -> impl Future<Output = Option<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>> + Send;
 }
 
-pub struct Plain;
+pub(crate) struct Plain;
 
 impl Wrap for Plain {
     async fn wrap(
@@ -97,11 +105,11 @@ impl Wrap for Plain {
 }
 
 impl Collector {
-    pub async fn start(protocol: Protocol) -> Self {
+    pub(crate) async fn start(protocol: Protocol) -> Self {
         Self::start_over(protocol, Plain).await
     }
 
-    pub async fn start_over(protocol: Protocol, wrap: impl Wrap) -> Self {
+    pub(crate) async fn start_over(protocol: Protocol, wrap: impl Wrap) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let state = Arc::new(State::default());
@@ -115,7 +123,7 @@ impl Collector {
     }
 
     /// Three of them.
-    pub async fn three(protocol: Protocol) -> [Self; 3] {
+    pub(crate) async fn three(protocol: Protocol) -> [Self; 3] {
         [
             Self::start(protocol).await,
             Self::start(protocol).await,
@@ -123,55 +131,56 @@ impl Collector {
         ]
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
     /// As a client is told of it.
-    pub fn described(&self) -> evenkeel_otlp::Collector {
+    pub(crate) fn described(&self) -> evenkeel_otlp::Collector {
         let mut described = evenkeel_otlp::Collector::new(&self.url()).unwrap();
         described.protocol = Some(self.protocol);
         described
     }
 
     /// From now on it does this.
-    pub fn usually(&self, act: Act) {
+    pub(crate) fn usually(&self, act: Act) {
         *self.state.usual.lock() = Some(act);
     }
 
     /// The next requests get this, one each.
-    pub fn next(&self, acts: impl IntoIterator<Item = Act>) {
+    pub(crate) fn next(&self, acts: impl IntoIterator<Item = Act>) {
         self.state.script.lock().extend(acts);
     }
 
     /// All that arrived, answered or not.
-    pub fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.state.received.lock().clone()
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.state.received.lock().len()
     }
 
-    pub fn connections(&self) -> usize {
+    /// How many connections over HTTP/2 there were.
+    pub(crate) fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 
     /// Until so many requests have arrived.
-    pub async fn until_received(&self, count: usize) {
+    pub(crate) async fn until_received(&self, count: usize) {
         let mut arrivals = self.state.arrivals.subscribe();
         arrivals.wait_for(|&arrived| arrived >= count).await.unwrap();
     }
 
     /// It is gone, and its connections with it.
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         if let Some(mut serving) = self.serving.take() {
             serving.shutdown().await;
         }
     }
 
     /// It is back where it was.
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         let listener = TcpListener::bind(self.addr).await.unwrap();
         self.serving = Some(serve(
             listener,
@@ -182,11 +191,15 @@ impl Collector {
     }
 
     /// Its process stands still: the kernel takes bytes and nobody reads them.
-    pub fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         self.state.frozen.send_replace(true);
     }
 
-    pub fn thaw(&self) {
+    pub(crate) fn let_go(&self) {
+        self.state.held.send_replace(true);
+    }
+
+    pub(crate) fn thaw(&self) {
         self.state.frozen.send_replace(false);
     }
 }
@@ -204,7 +217,6 @@ fn serve<W: Wrap>(listener: TcpListener, protocol: Protocol, state: Arc<State>, 
                     let Some(socket) = wrap.wrap(socket).await else {
                         return;
                     };
-                    state.connections.fetch_add(1, Ordering::SeqCst);
                     match protocol {
                         Protocol::Grpc => grpc(socket, &state).await,
                         _ => http1(socket, &state).await,
@@ -249,6 +261,8 @@ async fn grpc(socket: impl AsyncRead + AsyncWrite + Unpin + Send, state: &Arc<St
     let Ok(mut connection) = builder.handshake::<_, Bytes>(socket).await else {
         return;
     };
+    // A check connects too, and says nothing.
+    state.connections.fetch_add(1, Ordering::SeqCst);
     let mut requests = JoinSet::new();
     let goaway = Arc::new(tokio::sync::Notify::new());
     loop {
@@ -285,13 +299,16 @@ async fn grpc_request(
         compressed: framed[0] == 1,
         body: framed.freeze().slice(5..),
     });
-    state.under_way.fetch_add(1, Ordering::SeqCst);
     let ok = Response::builder()
         .header("content-type", "application/grpc")
         .body(())
         .unwrap();
     let message = match act {
         Act::Accept => Vec::new(),
+        Act::Hold => {
+            held(&state).await;
+            Vec::new()
+        }
         Act::Partial(partial) => partial.encode_response(Signal::Traces, Encoding::Protobuf),
         Act::Status(status) => {
             let mut response = ok;
@@ -372,6 +389,9 @@ async fn http1_request(
             .header("content-type", media.clone());
         answer.body(Full::from(body)).unwrap()
     };
+    if matches!(act, Act::Hold) {
+        held(&state).await;
+    }
     Ok(match act {
         Act::Partial(partial) => answer(200, partial.encode_response(Signal::Traces, encoding)),
         Act::Status(status) => {
@@ -403,12 +423,12 @@ async fn http1_request(
 }
 
 /// A client of these.
-pub fn client_of<'a>(collectors: impl IntoIterator<Item = &'a Collector>) -> OtlpClient {
+pub(crate) fn client_of<'a>(collectors: impl IntoIterator<Item = &'a Collector>) -> OtlpClient {
     client_with(collectors, |_| ())
 }
 
 /// A client of these, with a config that differs.
-pub fn client_with<'a>(
+pub(crate) fn client_with<'a>(
     collectors: impl IntoIterator<Item = &'a Collector>,
     change: impl FnOnce(&mut OtlpClientConfig),
 ) -> OtlpClient {
@@ -423,13 +443,13 @@ pub fn client_with<'a>(
 }
 
 /// A request that can be told from all others.
-pub fn export(number: u32) -> Export {
+pub(crate) fn export(number: u32) -> Export {
     let mut body = number.to_be_bytes().to_vec();
     body.resize(1000, 7);
     Export::new(Signal::Traces, Encoding::Protobuf, Compression::None, body.into())
 }
 
 /// The number of what arrived.
-pub fn number(received: &Received) -> u32 {
+pub(crate) fn number(received: &Received) -> u32 {
     u32::from_be_bytes(received.body[..4].try_into().unwrap())
 }

@@ -26,7 +26,7 @@ fn nonsense_is_refused_by_the_name_of_its_field() {
         ("max_request_size", |c| c.max_request_size = usize::MAX),
         ("max_response_size", |c| c.max_response_size = 0),
         ("retry_delay", |c| c.balancer.retry_delay = Duration::MAX),
-        ("header 'host'", |c| {
+        ("header 'Host'", |c| {
             c.headers.insert("Host".to_owned(), "x".to_owned());
         }),
         ("header 'grpc-status'", |c| {
