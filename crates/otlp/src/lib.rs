@@ -13,6 +13,8 @@ mod error;
 mod export;
 mod response;
 pub mod rpc;
+#[cfg(any(feature = "opentelemetry-http", feature = "opentelemetry-sdk"))]
+pub mod sdk;
 
 pub use evenkeel::balancer::BackendId;
 pub use evenkeel_otlp_wire::{Part, RouteBy, Signal, WireError, count_items, split};
