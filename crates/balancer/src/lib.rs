@@ -88,6 +88,7 @@ mod load_balancer;
 mod maintenance;
 mod membership;
 mod pick;
+mod preview;
 mod request_context;
 mod sessions;
 mod shared;
@@ -122,6 +123,7 @@ pub use error::{BuildError, MemberError, PickError};
 pub use load_balancer::LoadBalancer;
 pub use maintenance::Maintenance;
 pub use pick::Pick;
+pub use preview::Preview;
 pub use request_context::{Repeat, RequestContext, Tried};
 pub use stats::{
     BackendStats, LoadBalancerStats, RequestStats, StatsWindow, latency_trend, rate_trend, success_trend,

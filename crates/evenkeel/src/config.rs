@@ -15,6 +15,8 @@ use evenkeel_pool::ConnectionPoolConfig;
 
 #[cfg(feature = "config")]
 pub use error::ConfigError;
+#[cfg(feature = "config")]
+pub use file::{Given, load_config, parse_config};
 
 use crate::Backend;
 

@@ -63,10 +63,10 @@ pub use client::{
     AttemptError, Client, ClientBuilder, ClientStats, ConnectionError, ShutdownReport, TriedBackends,
 };
 pub use config::Config;
-#[cfg(feature = "config")]
-pub use config::ConfigError;
 #[cfg(feature = "checks")]
 pub use config::HealthChecks;
+#[cfg(feature = "config")]
+pub use config::{ConfigError, Given, load_config, parse_config};
 pub use lease::Lease;
 
 /// The examples of the pages, compiled; the workspace's own README begins with this crate.

@@ -49,6 +49,7 @@
 
 mod count;
 mod error;
+mod ids;
 mod reader;
 mod route;
 mod signal;
@@ -56,6 +57,7 @@ mod split;
 
 pub use count::count_items;
 pub use error::WireError;
+pub use ids::{ItemIds, for_each_item};
 pub use route::RouteBy;
 pub use signal::Signal;
 pub use split::{Part, split};

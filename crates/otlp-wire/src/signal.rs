@@ -3,11 +3,7 @@
 use crate::WireError;
 use crate::reader::{Place, Reader};
 
-/// What a request carries. All three have the same frame: resources, in each its scopes, in each the
-/// items.
-///
-/// Profiles are not among them: their resources refer to a dictionary that the whole request shares, so
-/// they go as they are.
+/// What a request carries. All have the same frame: resources, in each its scopes, in each the items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Signal {
@@ -17,6 +13,10 @@ pub enum Signal {
     Metrics,
     /// `ExportLogsServiceRequest`; its items are log records.
     Logs,
+    /// `ExportProfilesServiceRequest`; its items are profiles. They have no trace id of their own, and are best
+    /// sent as they are: what they refer to is in a dictionary of the whole request, which a split copies into
+    /// each part; and names of attributes may be there too, where a route does not look.
+    Profiles,
 }
 
 /// Fields of the frame, the same for all signals: the resources of a request, the scopes of a resource,
@@ -27,7 +27,7 @@ pub(crate) const ITEM: u32 = 2;
 
 impl Signal {
     /// Every signal.
-    pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+    pub const ALL: [Self; 4] = [Self::Traces, Self::Metrics, Self::Logs, Self::Profiles];
 
     /// The signal as one lower-case word, for labels.
     #[must_use]
@@ -36,6 +36,7 @@ impl Signal {
             Self::Traces => "traces",
             Self::Metrics => "metrics",
             Self::Logs => "logs",
+            Self::Profiles => "profiles",
         }
     }
 
@@ -44,14 +45,23 @@ impl Signal {
         match self {
             Self::Traces => Some(1),
             Self::Logs => Some(9),
-            Self::Metrics => None,
+            Self::Metrics | Self::Profiles => None,
+        }
+    }
+
+    /// The field of an item that holds the id of its span.
+    pub(crate) const fn span_id_field(self) -> Option<u32> {
+        match self {
+            Self::Traces => Some(2),
+            Self::Logs => Some(10),
+            Self::Metrics | Self::Profiles => None,
         }
     }
 
     /// How many items a field of a scope is worth: one, or the data points of a metric.
     pub(crate) fn items_of(self, reader: Reader<'_>, item: Place) -> Result<usize, WireError> {
         match self {
-            Self::Traces | Self::Logs => Ok(1),
+            Self::Traces | Self::Logs | Self::Profiles => Ok(1),
             Self::Metrics => data_points(reader, item),
         }
     }

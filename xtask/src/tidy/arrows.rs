@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("otlp-wire", &[]),
     ("otlp", &["evenkeel", "otlp-wire"]),
-    ("gateway", &["otlp", "otlp-wire"]),
+    ("gateway", &["evenkeel", "otlp", "otlp-wire"]),
 ];
 
 /// Where the table is, for the findings.

@@ -115,3 +115,30 @@ async fn without_members_the_error_says_so() {
     let none = balancer.pick(&RequestContext::new()).unwrap_err();
     assert_eq!(none, PickError::NoBackends);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_preview_goes_where_the_pick_goes_and_counts_nothing() {
+    for strategy in ["ring_hash", "maglev", "rendezvous"] {
+        let config = LoadBalancerConfig {
+            strategy: strategy.parse().unwrap(),
+            ..quick()
+        };
+        let balancer = balancer(5, config);
+        balancer.set_health("2", false).unwrap();
+        let preview = balancer.preview();
+        let mut places = Vec::new();
+        for hash in (0..200_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)) {
+            let place = preview.place_of(hash).unwrap();
+            let expected = preview.backend(place).unwrap();
+            assert_eq!(balancer.stats().requests.in_flight, 0);
+            let pick = balancer.pick(&RequestContext::new().with_hash(hash)).unwrap();
+            assert_eq!(pick.id(), expected.id(), "{strategy}");
+            pick.finish(Outcome::Success);
+            places.push(place);
+        }
+        assert_eq!(balancer.stats().requests.requests, 200, "{strategy}");
+        places.sort_unstable();
+        places.dedup();
+        assert!(places.len() >= 4, "{strategy}: {places:?}");
+    }
+}

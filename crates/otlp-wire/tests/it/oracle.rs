@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
-use evenkeel_otlp_wire::{RouteBy, Signal, count_items, split};
+use evenkeel_otlp_wire::{RouteBy, Signal, count_items, for_each_item, split};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -185,7 +185,41 @@ fn check<R: Request>(request: &R, by: &RouteBy, n: u32, reverse: bool) {
     }
 }
 
+/// What the visitor shows, each id whole.
+fn visited(body: &[u8], signal: Signal) -> Vec<[Option<Vec<u8>>; 2]> {
+    let mut seen = Vec::new();
+    for_each_item(body, signal, |ids| {
+        seen.push([ids.trace_id, ids.span_id].map(|id| id.map(<[u8]>::to_vec)));
+    })
+    .unwrap();
+    seen
+}
+
+fn present(id: &[u8]) -> Option<Vec<u8>> {
+    Some(id.to_vec()).filter(|id| !id.is_empty())
+}
+
+/// The request as it is, or with its fields backwards.
+fn encoded(request: &impl Message, reverse: bool) -> Vec<u8> {
+    let body = request.encode_to_vec();
+    if reverse { backwards(&body, 3) } else { body }
+}
+
 proptest! {
+    #[test]
+    fn the_ids_of_every_span_are_seen_in_order(request in traces(), reverse: bool) {
+        let spans = request.resource_spans.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
+        let ids: Vec<_> = spans.map(|span| [present(&span.trace_id), present(&span.span_id)]).collect();
+        prop_assert_eq!(visited(&encoded(&request, reverse), Signal::Traces), ids);
+    }
+
+    #[test]
+    fn the_ids_of_every_log_record_are_seen_in_order(request in logs(), reverse: bool) {
+        let records = request.resource_logs.iter().flat_map(|r| &r.scope_logs).flat_map(|s| &s.log_records);
+        let ids: Vec<_> = records.map(|log| [present(&log.trace_id), present(&log.span_id)]).collect();
+        prop_assert_eq!(visited(&encoded(&request, reverse), Signal::Logs), ids);
+    }
+
     #[test]
     fn a_split_by_trace_keeps_every_span(request in traces(), n in 1_u32..5, reverse: bool) {
         check(&request, &RouteBy::TraceId, n, reverse);
@@ -237,6 +271,7 @@ proptest! {
     fn any_bytes_at_all_do_no_harm(body in vec(any::<u8>(), 0..200)) {
         for signal in Signal::ALL {
             let _ = count_items(&body, signal);
+            let _ = for_each_item(&body, signal, |_| {});
             for by in [RouteBy::TraceId, RouteBy::service_name()] {
                 let _ = split(&body.clone().into(), signal, &by, |key| choose(key, 3));
             }

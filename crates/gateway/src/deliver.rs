@@ -1,0 +1,183 @@
+//! From a request that was taken in to its acknowledgement: the one place where that is decided.
+
+mod parts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use evenkeel_otlp::rpc::RpcStatus;
+use evenkeel_otlp::{
+    BuildError, Compression, Export, OtlpClient, PartialSuccess, SendError, SendOptions, Signal,
+};
+use evenkeel_otlp_wire::RouteBy;
+
+use crate::admission::Ticket;
+use crate::config::GatewayConfig;
+use crate::heavy;
+use crate::receive::Refusal;
+use crate::telemetry::{Answered, Telemetry};
+
+/// Where requests are delivered: to the collectors of the config that holds now.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    now: ArcSwap<Delivery>,
+    telemetry: Arc<Telemetry>,
+}
+
+/// What one config says of delivery.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) client: OtlpClient,
+    /// `None`: a request goes as it is to any collector.
+    pub(crate) route: Option<RouteBy>,
+    /// The route as the config has it.
+    pub(crate) route_name: String,
+    /// How long all attempts for a request may take together.
+    pub(crate) timeout: Duration,
+    /// The longest request, decompressed.
+    pub(crate) max_body_size: usize,
+    /// What senders are told to wait, where nothing better is known.
+    pub(crate) retry_after: Duration,
+}
+
+impl Exchange {
+    pub(crate) fn new(delivery: Delivery, telemetry: Arc<Telemetry>) -> Self {
+        Self {
+            now: ArcSwap::from_pointee(delivery),
+            telemetry,
+        }
+    }
+
+    /// What holds now.
+    pub(crate) fn now(&self) -> Arc<Delivery> {
+        self.now.load_full()
+    }
+
+    /// Takes over another config for requests from now on; those under way end by the one they began with,
+    /// which is handed back.
+    pub(crate) fn replace(&self, delivery: Delivery) -> Arc<Delivery> {
+        self.now.swap(Arc::new(delivery))
+    }
+
+    /// Delivers a request, and returns when collectors have acknowledged all of it. What the ticket holds is
+    /// held until then.
+    ///
+    /// # Cancel safety
+    /// Dropped, the attempts under way are given up; a collector may have acknowledged them.
+    pub(crate) async fn deliver(
+        &self,
+        export: Export,
+        mut ticket: Ticket,
+        timeout: Option<Duration>,
+    ) -> Result<Option<PartialSuccess>, Refusal> {
+        let delivery = self.now();
+        // The sender's own deadline counts if it is the nearer one.
+        let timeout = timeout.map_or(delivery.timeout, |timeout| timeout.min(delivery.timeout));
+        match delivery.route_of(export.signal()) {
+            None => delivery.send_whole(export, timeout).await,
+            Some(route) => {
+                let split = delivery.split(export, route.clone(), &mut ticket).await?;
+                parts::send(&delivery, split, timeout, &self.telemetry).await
+            }
+        }
+        .inspect(|partial| {
+            let rejected = partial.as_ref().map_or(0, |partial| partial.rejected);
+            self.telemetry
+                .rejected_items
+                .add(rejected.try_into().unwrap_or(0));
+        })
+    }
+}
+
+impl Delivery {
+    /// With a client of its own, on the runtime this is called in.
+    pub(crate) fn new(config: &GatewayConfig) -> Result<Self, BuildError> {
+        Ok(Self {
+            client: OtlpClient::new(config.client())?,
+            route: config.route.by(),
+            route_name: config.route.to_string(),
+            timeout: config.client.timeout,
+            max_body_size: config.limits.max_body_size.0,
+            retry_after: config.limits.retry_after,
+        })
+    }
+
+    /// Whether some collector is ready, or degraded.
+    pub(crate) fn has_collector(&self) -> bool {
+        let balancer = self.client.balancer();
+        let now = balancer.clock().now();
+        let ids = balancer.ids();
+        let backends = ids.iter().filter_map(|id| balancer.backend(id.as_str()));
+        backends
+            .into_iter()
+            .any(|backend| backend.readiness(now).is_eligible())
+    }
+
+    /// By what requests of a signal are split. Metrics have no trace, and profiles can not be cut.
+    fn route_of(&self, signal: Signal) -> Option<&RouteBy> {
+        match (&self.route, signal) {
+            (Some(RouteBy::TraceId), Signal::Traces | Signal::Logs) => self.route.as_ref(),
+            (Some(RouteBy::ResourceAttribute(_)), Signal::Traces | Signal::Logs | Signal::Metrics) => {
+                self.route.as_ref()
+            }
+            _ => None,
+        }
+    }
+
+    async fn send_whole(&self, export: Export, timeout: Duration) -> Result<Option<PartialSuccess>, Refusal> {
+        let sent = self
+            .client
+            .send_with(export, &SendOptions::default().with_timeout(timeout))
+            .await;
+        sent.map(|accepted| accepted.partial)
+            .map_err(|error| self.refusal(&error))
+    }
+
+    /// A request decompressed and cut into what belongs together.
+    async fn split(
+        &self,
+        export: Export,
+        route: RouteBy,
+        ticket: &mut Ticket,
+    ) -> Result<parts::Split, Refusal> {
+        let mut decoded = export.body().clone();
+        if export.compression() != Compression::None {
+            let (limit, compressed) = (self.max_body_size, export.clone());
+            let decoding = heavy::run(decoded.len(), move || compressed.decoded(limit));
+            decoded = decoding.await.map_err(Refusal::undecodable)?;
+            let both = ticket.held().saturating_add(decoded.len());
+            ticket
+                .hold(both)
+                .map_err(|full| Refusal::full(full, self.retry_after))?;
+        }
+        let client = self.client.clone();
+        let split = heavy::run(decoded.len() / 16, move || {
+            parts::split(&client, export, &decoded, &route)
+        });
+        split.await.map_err(Refusal::malformed)
+    }
+
+    /// What the sender is told of a request that no collector acknowledged.
+    fn refusal(&self, error: &SendError) -> Refusal {
+        // Its code and its delay; as a message who said what.
+        let status = error.status();
+        let mut status = RpcStatus::new(status.code, error.to_string());
+        status.retry_delay = error.retry_after();
+        if error.is_retryable() {
+            // Said even if nobody said so to us: without it some senders come back at once.
+            status.retry_delay.get_or_insert(self.retry_after);
+            Refusal {
+                status,
+                http: None,
+                answered: Answered::Unavailable,
+            }
+        } else {
+            Refusal {
+                status,
+                http: None,
+                answered: Answered::Rejected,
+            }
+        }
+    }
+}

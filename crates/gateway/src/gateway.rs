@@ -1,0 +1,329 @@
+//! [`Gateway`]: all parts together, running.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_otlp::BuildError;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::server::conn::auto;
+use parking_lot::Mutex;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::info;
+
+use crate::admin::Admin;
+use crate::admission::Admission;
+use crate::config::{GatewayConfig, Listen, ReceiverConfig};
+use crate::deliver::{Delivery, Exchange};
+use crate::readiness::{Readiness, State};
+use crate::receive::Receiver;
+use crate::receive::connections::{Connections, Order};
+use crate::receive::listener::{self, Answer};
+use crate::telemetry::Telemetry;
+
+/// Connections to the admin port: some probes and a scraper.
+const ADMIN_CONNECTIONS: usize = 256;
+
+/// How often collectors are looked at for `/readyz`.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long the last answers may take to leave when time is over.
+const LAST_WORD: Duration = Duration::from_millis(500);
+
+/// A running gateway. Dropped, it ends at once; [`shutdown`](Self::shutdown) ends it well.
+#[derive(Debug)]
+pub struct Gateway {
+    config: Mutex<GatewayConfig>,
+    exchange: Arc<Exchange>,
+    telemetry: Arc<Telemetry>,
+    readiness: Arc<Readiness>,
+    connections: Arc<Connections>,
+    grpc: Option<SocketAddr>,
+    http: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
+    /// What takes new connections of senders.
+    accepting: JoinSet<()>,
+    /// The admin port and the watches, which go on to the end.
+    beside: JoinSet<()>,
+}
+
+/// Why a gateway does not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A port can not be had.
+    #[error("{field} = {address}: {source}")]
+    Bind {
+        /// The field of the config.
+        field: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The client can not be built.
+    #[error("client: {0}")]
+    Client(#[from] BuildError),
+}
+
+/// How a shutdown went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Drained {
+    /// Everything under way was answered.
+    Whole,
+    /// The time was over first.
+    TimedOut {
+        /// So many requests were cut off.
+        cut: usize,
+    },
+}
+
+impl Gateway {
+    /// Starts on the tokio runtime this is called in.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(config: GatewayConfig) -> Result<Self, StartError> {
+        let telemetry = Arc::<Telemetry>::default();
+        let exchange = Exchange::new(Delivery::new(&config)?, Arc::clone(&telemetry));
+        let exchange = Arc::new(exchange);
+        let limits = &config.limits;
+        let admission = Admission::new(limits.requests, limits.memory.0, Arc::clone(&telemetry));
+        let admission = Arc::new(admission);
+        let connections = Arc::new(Connections::new(config.receiver.max_connections));
+        let (readiness, serving) = Readiness::new();
+
+        let receiver = Arc::new(Receiver {
+            exchange: Arc::clone(&exchange),
+            admission: Arc::clone(&admission),
+            telemetry: Arc::clone(&telemetry),
+            serving: serving.clone(),
+            limits: limits.clone(),
+        });
+        let admin = Arc::new(Admin {
+            exchange: Arc::clone(&exchange),
+            admission,
+            connections: Arc::clone(&connections),
+            telemetry: Arc::clone(&telemetry),
+            serving: serving.clone(),
+        });
+        let mut gateway = Self {
+            exchange,
+            telemetry,
+            readiness: Arc::new(readiness),
+            connections,
+            grpc: None,
+            http: None,
+            admin: None,
+            accepting: JoinSet::new(),
+            beside: JoinSet::new(),
+            config: Mutex::new(config.clone()),
+        };
+        gateway.listen(&config, &receiver, admin)?;
+        gateway.beside.spawn(watch(
+            Arc::clone(&gateway.exchange),
+            Arc::clone(&gateway.readiness),
+        ));
+        Ok(gateway)
+    }
+
+    fn listen(
+        &mut self,
+        config: &GatewayConfig,
+        receiver: &Arc<Receiver>,
+        admin: Arc<Admin>,
+    ) -> Result<(), StartError> {
+        let served = &config.receiver;
+        let builder = listener::builder(served);
+        for (field, listen, bound) in [
+            ("receiver.grpc", served.grpc, &mut self.grpc),
+            ("receiver.http", served.http, &mut self.http),
+        ] {
+            let Some((listener, address)) = bind(field, listen)? else {
+                continue;
+            };
+            *bound = Some(address);
+            let connections = Arc::clone(&self.connections);
+            let accepting = listener::accept(
+                listener,
+                connections,
+                builder.clone(),
+                Arc::clone(receiver),
+                Arc::clone(&self.telemetry),
+            );
+            self.accepting.spawn(accepting);
+        }
+        self.beside.spawn(sweep(&self.connections, served));
+        if let Some((listener, address)) = bind("admin.listen", config.admin.listen)? {
+            self.admin = Some(address);
+            let connections = Arc::new(Connections::new(ADMIN_CONNECTIONS));
+            self.beside.spawn(sweep(&connections, served));
+            let served = serve_admin(listener, connections, builder, admin, Arc::clone(&self.telemetry));
+            self.beside.spawn(served);
+        }
+        Ok(())
+    }
+
+    /// Where gRPC is received.
+    #[must_use]
+    pub const fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc
+    }
+
+    /// Where HTTP is received.
+    #[must_use]
+    pub const fn http_address(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// Where it tells of itself.
+    #[must_use]
+    pub const fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// The config that holds now.
+    #[must_use]
+    pub fn config(&self) -> GatewayConfig {
+        self.config.lock().clone()
+    }
+
+    /// Takes over collectors, strategy and whatever else of delivery has changed, for requests from now on.
+    /// Collectors that stay keep their connections and what is known of them if nothing but the list has
+    /// changed; those that are gone end what they have. Nothing under way is lost.
+    ///
+    /// # Errors
+    /// [`BuildError`] if the client can not be as the new config says; all stays as it was then.
+    pub fn reload(&self, config: GatewayConfig) -> Result<(), BuildError> {
+        let mut now = self.config.lock();
+        let same = GatewayConfig {
+            collectors: config.collectors.clone(),
+            ..now.clone()
+        };
+        if same == config {
+            if now.collectors != config.collectors {
+                self.exchange
+                    .now()
+                    .client
+                    .set_collectors(config.collectors.clone())?;
+            }
+        } else {
+            let before = self.exchange.replace(Delivery::new(&config)?);
+            tokio::spawn(retire(before));
+        }
+        *now = config;
+        self.telemetry.reloads.increment();
+        Ok(())
+    }
+
+    /// Counts a config that could not be taken over.
+    pub(crate) fn reload_refused(&self) {
+        self.telemetry.reloads_refused.increment();
+    }
+
+    /// Ends well: says that it is not ready, goes on for `drain_delay`, then takes no new connections and
+    /// no new requests on old ones, and answers what is under way, for `drain_timeout` at most.
+    ///
+    /// # Cancel safety
+    /// Dropped, the gateway ends at once, and what is under way is cut off.
+    pub async fn shutdown(mut self) -> Drained {
+        let (delay, within) = {
+            let config = self.config.lock();
+            (config.drain_delay, config.drain_timeout)
+        };
+        self.readiness.set(State::Draining);
+        info!(?delay, ?within, "draining");
+        sleep(delay).await;
+        self.accepting.shutdown().await;
+        self.readiness.set(State::Over);
+        self.connections.tell(Order::Finish);
+        let deadline = Instant::now() + within;
+        let drained = match timeout_at(deadline, self.connections.closed()).await {
+            Ok(()) => Drained::Whole,
+            Err(_) => {
+                let cut = self.connections.busy();
+                self.connections.tell(Order::Abort);
+                match cut {
+                    // Only idle connections whose peers did not say goodbye.
+                    0 => Drained::Whole,
+                    cut => Drained::TimedOut { cut },
+                }
+            }
+        };
+        let left = deadline.saturating_duration_since(Instant::now()).max(LAST_WORD);
+        self.exchange.now().client.shutdown(left).await;
+        self.beside.shutdown().await;
+        drained
+    }
+}
+
+fn bind(field: &'static str, listen: Listen) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    let Some(address) = listen.0 else {
+        return Ok(None);
+    };
+    let bound = listener::bind(address).and_then(|listener| {
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    let failed = |source| StartError::Bind {
+        field,
+        address,
+        source,
+    };
+    bound.map(Some).map_err(failed)
+}
+
+fn sweep(
+    connections: &Arc<Connections>,
+    config: &ReceiverConfig,
+) -> impl Future<Output = ()> + Send + 'static {
+    listener::sweep(
+        Arc::clone(connections),
+        config.idle_timeout,
+        config.header_timeout,
+    )
+}
+
+/// The admin port; its connections end with it.
+async fn serve_admin<A: Answer>(
+    listener: TcpListener,
+    connections: Arc<Connections>,
+    builder: auto::Builder<TokioExecutor>,
+    admin: Arc<A>,
+    telemetry: Arc<Telemetry>,
+) {
+    struct EndAll(Arc<Connections>);
+    impl Drop for EndAll {
+        fn drop(&mut self) {
+            self.0.tell(Order::Finish);
+        }
+    }
+    let _end = EndAll(Arc::clone(&connections));
+    listener::accept(listener, connections, builder, admin, telemetry).await;
+}
+
+/// Says whether some collector is one to send to.
+async fn watch(exchange: Arc<Exchange>, readiness: Arc<Readiness>) {
+    loop {
+        let state = match exchange.now().has_collector() {
+            true => State::Ready,
+            false => State::Waiting,
+        };
+        readiness.set(state);
+        sleep(LOOK).await;
+    }
+}
+
+/// Ends the client of a config that is replaced, after the last request that goes by it.
+async fn retire(before: Arc<Delivery>) {
+    while Arc::strong_count(&before) > 1 {
+        sleep(LOOK).await;
+    }
+    before.client.shutdown(before.timeout).await;
+}

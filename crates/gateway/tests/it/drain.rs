@@ -1,0 +1,77 @@
+//! Ending well.
+
+use std::time::Duration;
+
+use evenkeel_gateway::{Drained, Gateway};
+use evenkeel_otlp::rpc::Code;
+use http_body_util::BodyExt;
+use tokio::net::TcpStream;
+
+use crate::collector::{Collector, Do};
+use crate::requests::one_span;
+use crate::sender::{Grpc, framed, get};
+use crate::{config_with, until};
+
+#[tokio::test]
+async fn what_is_under_way_is_answered_and_nothing_new_is_taken() {
+    let collector = Collector::start().await;
+    collector.always(Do::Hold);
+    let gateway = Gateway::start(config_with(&[&collector], "")).unwrap();
+    let (grpc, admin) = (gateway.grpc_address(), gateway.admin_address());
+    let mut sender = Grpc::connect(grpc).await;
+    let idle = Grpc::connect(grpc).await;
+    let mut watch = sender
+        .start("/grpc.health.v1.Health/Watch", &[], framed(false, b""))
+        .await
+        .into_body();
+    let held = {
+        let mut sender = sender.clone();
+        tokio::spawn(async move { sender.export(&one_span(1)).await })
+    };
+    until("it is under way", async || collector.count() == 1).await;
+    let draining = tokio::spawn(gateway.shutdown());
+    until("it says so", async || get(admin, "/readyz").await.status == 503).await;
+    until("the idle one is told", async || idle.is_closed()).await;
+    until("nothing new is taken", async || {
+        TcpStream::connect(grpc.unwrap()).await.is_err()
+    })
+    .await;
+    assert!(!held.is_finished() && !draining.is_finished());
+    collector.release();
+    assert_eq!(held.await.unwrap().status.code, Code::Ok);
+    assert_eq!(draining.await.unwrap(), Drained::Whole);
+    let mut last = 0;
+    while let Some(frame) = watch.frame().await {
+        if let Some(data) = frame.unwrap().data_ref() {
+            last = data[6];
+        }
+    }
+    assert_eq!(last, 2, "who watches is told, and then let go");
+}
+
+#[tokio::test]
+async fn a_drain_ends_by_its_deadline_and_says_how_many_were_cut_off() {
+    let collector = Collector::start().await;
+    collector.always(Do::Hold);
+    let config = config_with(&[&collector], "drain_timeout = \"200ms\"");
+    let gateway = Gateway::start(config).unwrap();
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    let held = tokio::spawn(async move { sender.export(&one_span(1)).await });
+    until("it is under way", async || collector.count() == 1).await;
+    assert_eq!(gateway.shutdown().await, Drained::TimedOut { cut: 1 });
+    assert!(held.await.is_err(), "its connection is cut");
+}
+
+#[tokio::test]
+async fn before_the_doors_close_there_is_time_to_notice() {
+    let collector = Collector::start().await;
+    let config = config_with(&[&collector], "drain_delay = \"1h\"");
+    let gateway = Gateway::start(config).unwrap();
+    let (grpc, admin) = (gateway.grpc_address(), gateway.admin_address());
+    let draining = tokio::spawn(gateway.shutdown());
+    until("it says so", async || get(admin, "/readyz").await.status == 503).await;
+    let mut late = Grpc::connect(grpc).await;
+    assert_eq!(late.export(&one_span(1)).await.status.code, Code::Ok);
+    draining.abort();
+    let _ = tokio::time::timeout(Duration::from_secs(5), draining).await;
+}
