@@ -202,7 +202,7 @@ impl Queue {
         QueueStats {
             records: totals.records,
             bytes: totals.bytes,
-            max_bytes: self.config.max_bytes,
+            max_bytes: self.config.max_bytes.0 as u64,
             in_flight: in_flight as u64,
             replayed: self.replayed,
             pushed: counts.pushed.load(Relaxed),
@@ -216,14 +216,19 @@ impl Queue {
         }
     }
 
-    /// Takes and hands out nothing more, writes what was pushed and takes out what was settled before, and lets
-    /// go of the file.
+    /// Takes and hands out nothing more. What is in flight may still be settled.
+    pub fn stop(&self) {
+        self.handle.inner.ledger.lock().close();
+        self.handle.inner.closed.notify_waiters();
+    }
+
+    /// [`stop`](Self::stop)s, writes what was pushed and takes out what was settled before, and lets go of the
+    /// file. What is in flight then is delivered again after the next start: end [`deliver`] first.
     ///
     /// # Cancel safety
     /// Dropped while it waits, the queue closes all the same.
     pub async fn close(&self) {
-        self.handle.inner.ledger.lock().close();
-        self.handle.inner.closed.notify_waiters();
+        self.stop();
         let (reply, closed) = oneshot::channel();
         if self.handle.commands.send(Command::Close(reply)).is_ok() {
             // Fails only if the thread is gone: then there is nothing to wait for.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use evenkeel::health::Backoff;
 use evenkeel_otlp::Export;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::{Lease, Queue, QueueConfig};
+use super::{Lease, Queue};
 
 /// Sends one record; the gateway's way to its collectors.
 pub trait Deliver: Send + Sync + 'static {
@@ -32,13 +33,16 @@ pub enum Undelivered {
         rest: Option<Export>,
     },
     /// No collector will ever take it.
-    Never,
+    Never {
+        /// Why not, for whoever looks into what was dropped.
+        reason: String,
+    },
 }
 
 /// Takes records out of `queue` and has them delivered, `max_in_flight` at once, until the queue is closed; then
 /// waits for the attempts that are under way, but for no back-off.
 ///
-/// A record that may be tried again waits a doubling, jittered time, or as long as a collector asked for, and keeps
+/// A record that may be tried again waits a growing, jittered time, or as long as a collector asked for, and keeps
 /// its place in flight meanwhile: so the oldest are tried first, and a backlog is not sent at collectors that
 /// take nothing. One that arrives ends the waits of the others once, except those that a collector asked for: a
 /// collector is back, but a record that fails beside others that arrive shall not be tried at each of them.
@@ -72,7 +76,10 @@ impl<D: Deliver> Worker<D> {
         let config = &*self.queue.config;
         let inner = &self.queue.handle.inner;
         let mut export = lease.export().clone();
-        let mut attempt = 0;
+        let Ok(mut backoff) = Backoff::new(config.backoff()) else {
+            // Checked when the queue was opened.
+            return;
+        };
         let mut hurry = true;
         loop {
             if config.max_age.is_some_and(|max| lease.age() > max) {
@@ -86,29 +93,22 @@ impl<D: Deliver> Worker<D> {
                     self.back.notify_waiters();
                     return lease.acknowledge();
                 }
-                Err(Undelivered::Never) => return lease.discard(),
+                Err(Undelivered::Never { reason }) => return lease.discard(&reason),
                 Err(Undelivered::Retry { after, rest }) => (after, rest),
             };
             export = rest.unwrap_or(export);
             if inner.ledger.lock().is_closed() {
                 return;
             }
-            let wait = wait(config, attempt, fastrand::f64());
-            let sleep = tokio::time::sleep(after.unwrap_or_default() + wait);
+            let after = after.map(|after| after.min(config.max_retry_after));
+            let wait = backoff.next_wait(after, fastrand::u64(..));
+            let sleep = tokio::time::sleep(wait.unwrap_or(config.max_backoff));
             tokio::select! {
                 () = sleep => hurry = true,
                 () = back, if hurry && after.is_none() => hurry = false,
                 () = closed => return,
             }
-            attempt += 1;
             inner.counts.retries.fetch_add(1, Relaxed);
         }
     }
-}
-
-/// How long to wait after the attempt `attempt`, from 0: somewhere in the upper half of a time that doubles, by
-/// `random` of 0 .. 1.
-fn wait(config: &QueueConfig, attempt: u32, random: f64) -> Duration {
-    let doubled = config.min_backoff.saturating_mul(1 << attempt.min(31));
-    doubled.min(config.max_backoff).mul_f64(0.5 + random / 2.0)
 }

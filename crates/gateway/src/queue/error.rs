@@ -76,10 +76,8 @@ pub enum PushError {
         limit: u64,
     },
     /// The record would not fit into an empty queue: trying again is of no use.
-    #[error("a record of {bytes} bytes is larger than {field} allows ({limit})")]
+    #[error("a record that takes {bytes} bytes is larger than max_bytes allows ({limit})")]
     TooLarge {
-        /// The limit's name in [`QueueConfig`](super::QueueConfig).
-        field: &'static str,
         /// What the record takes.
         bytes: u64,
         /// The limit.

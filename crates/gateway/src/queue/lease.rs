@@ -59,13 +59,26 @@ impl Lease {
 
     /// It arrived: it leaves the queue, on disk within some ten milliseconds.
     pub fn acknowledge(self) {
-        self.handle.inner.counts.delivered.fetch_add(1, Relaxed);
+        let counts = &self.handle.inner.counts;
+        counts.delivered.fetch_add(1, Relaxed);
+        if counts.dropping.load(Relaxed) {
+            counts.dropping.store(false, Relaxed);
+        }
         self.settle();
     }
 
-    /// It will never be taken by anybody: it leaves the queue, and is counted.
-    pub fn discard(self) {
+    /// It will never be taken by anybody: it leaves the queue, and is counted. The first after records that
+    /// arrived is logged with its reason.
+    pub fn discard(self, reason: &str) {
         self.handle.inner.counts.dropped.fetch_add(1, Relaxed);
+        if !self.handle.inner.counts.dropping.swap(true, Relaxed) {
+            tracing::warn!(
+                signal = self.export.signal().as_str(),
+                bytes = self.export.body().len(),
+                reason,
+                "queue.records_dropped"
+            );
+        }
         self.settle();
     }
 

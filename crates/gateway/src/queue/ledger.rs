@@ -44,9 +44,9 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn new(config: &QueueConfig, stored: Totals) -> Self {
         Self {
-            max_bytes: config.max_bytes,
-            max_memory: config.max_memory_bytes,
-            max_pending: config.max_pending_bytes,
+            max_bytes: config.max_bytes.0 as u64,
+            max_memory: config.max_memory_bytes.0 as u64,
+            max_pending: config.max_pending_bytes.0 as u64,
             max_in_flight: config.max_in_flight,
             stored,
             pending_charge: 0,
@@ -67,26 +67,26 @@ impl Ledger {
             return Err(PushError::Closed);
         }
         let (charge, bytes) = (record::charge(len), len as u64);
-        for (field, bytes, limit) in [
-            ("max_bytes", charge, self.max_bytes),
-            ("max_pending_bytes", bytes, self.max_pending),
-        ] {
-            if bytes > limit {
-                return Err(PushError::TooLarge { field, bytes, limit });
-            }
+        if charge > self.max_bytes {
+            return Err(PushError::TooLarge {
+                bytes: charge,
+                limit: self.max_bytes,
+            });
         }
-        for (field, used, more, limit) in [
-            (
-                "max_bytes",
-                self.stored.bytes + self.pending_charge,
-                charge,
-                self.max_bytes,
-            ),
-            ("max_pending_bytes", self.pending_bytes, bytes, self.max_pending),
-        ] {
-            if used + more > limit {
-                return Err(PushError::Full { field, used, limit });
-            }
+        let used = self.stored.bytes + self.pending_charge;
+        if used + charge > self.max_bytes {
+            return Err(PushError::Full {
+                field: "max_bytes",
+                used,
+                limit: self.max_bytes,
+            });
+        }
+        if self.pending_bytes > 0 && self.pending_bytes + bytes > self.max_pending {
+            return Err(PushError::Full {
+                field: "max_pending_bytes",
+                used: self.pending_bytes,
+                limit: self.max_pending,
+            });
         }
         self.pending_charge += charge;
         self.pending_bytes += bytes;

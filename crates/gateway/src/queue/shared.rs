@@ -1,7 +1,7 @@
 //! What the queue's handles, leases and thread share.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub(super) struct Counts {
     pub(super) expired: AtomicU64,
     pub(super) damaged: AtomicU64,
     pub(super) retries: AtomicU64,
+    /// The last record that was settled was dropped.
+    pub(super) dropping: AtomicBool,
 }
 
 /// A way to the thread.

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
+use evenkeel_gateway::ByteSize;
 use evenkeel_gateway::queue::{Queue, QueueConfig};
 use evenkeel_otlp::{Compression, Encoding, Export, Signal};
 
@@ -19,7 +20,7 @@ const LEN: usize = 9_000;
 fn config(dir: &std::path::Path) -> QueueConfig {
     let mut config = QueueConfig::default();
     config.dir = dir.to_owned();
-    config.max_bytes = 64 << 20;
+    config.max_bytes = ByteSize::mib(64);
     config
 }
 

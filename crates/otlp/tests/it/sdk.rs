@@ -197,7 +197,9 @@ async fn exporters_on_a_client_and_a_runtime_that_are_there() {
     let client = evenkeel_otlp::OtlpClient::new(config(&collectors)).unwrap();
     let exporters = Exporters::on(client, tokio::runtime::Handle::current());
     let http = exporters.http_client();
-    let response = http.send_bytes(request("/v1/logs", "application/x-protobuf")).await;
+    let response = http
+        .send_bytes(request("/v1/logs", "application/x-protobuf"))
+        .await;
     assert_eq!(response.unwrap().status(), 200);
     assert_eq!(collectors.iter().map(Collector::count).sum::<usize>(), 1);
 }

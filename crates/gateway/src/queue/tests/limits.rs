@@ -1,11 +1,12 @@
 //! Every limit refuses at once, and gives back what it took.
 
 use super::*;
+use crate::config::ByteSize;
 
 #[tokio::test]
 async fn a_full_queue_refuses_and_takes_again_when_there_is_room() {
     let config = QueueConfig {
-        max_bytes: 1 << 20,
+        max_bytes: ByteSize::mib(1),
         ..QueueConfig::default()
     };
     let queue = on(&Disk::default(), config);
@@ -32,34 +33,24 @@ async fn a_full_queue_refuses_and_takes_again_when_there_is_room() {
 #[tokio::test]
 async fn a_record_that_never_fits_is_not_called_retryable() {
     let config = QueueConfig {
-        max_pending_bytes: 64 << 10,
+        max_bytes: ByteSize::mib(1),
+        max_pending_bytes: ByteSize::kib(64),
         ..QueueConfig::default()
     };
     let queue = on(&Disk::default(), config);
-    let refused = soon(queue.push(numbered(0, 64 << 10)))
-        .await
-        .expect_err("too large");
-    assert!(
-        matches!(
-            refused,
-            PushError::TooLarge {
-                field: "max_pending_bytes",
-                ..
-            }
-        ),
-        "{refused}"
-    );
+    let refused = soon(queue.push(numbered(0, 1 << 20))).await;
+    let refused = refused.expect_err("too large");
+    assert!(matches!(refused, PushError::TooLarge { .. }), "{refused}");
     assert!(!refused.is_retryable());
-    soon(queue.push(numbered(1, 1000)))
-        .await
-        .expect("the limit is not used up");
+    let alone = soon(queue.push(numbered(1, 500_000))).await;
+    alone.expect("nothing else waits for the disk");
     soon(queue.close()).await;
 }
 
 #[tokio::test]
 async fn what_waits_for_the_disk_is_bounded() {
     let config = QueueConfig {
-        max_pending_bytes: 64 << 10,
+        max_pending_bytes: ByteSize::kib(64),
         ..QueueConfig::default()
     };
     let queue = on(&Disk::default(), config);
@@ -109,7 +100,7 @@ async fn no_more_are_handed_out_than_may_be_in_flight() {
 #[tokio::test]
 async fn a_record_larger_than_the_memory_goes_alone() {
     let config = QueueConfig {
-        max_memory_bytes: 64 << 10,
+        max_memory_bytes: ByteSize::kib(64),
         ..QueueConfig::default()
     };
     let queue = on(&Disk::default(), config);

@@ -6,6 +6,7 @@ use fastrand::Rng;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::ByteSize;
 use crate::queue::record::{Draft, charge};
 
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// Small enough that most of the queue is on disk only, and that what two leases hold leaves room for a record.
 fn config() -> QueueConfig {
     QueueConfig {
-        max_memory_bytes: 64 << 10,
+        max_memory_bytes: ByteSize::kib(64),
         ..QueueConfig::default()
     }
 }
