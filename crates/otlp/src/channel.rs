@@ -7,13 +7,14 @@ mod grpc;
 mod head;
 mod http1;
 mod keeper;
+mod quiet;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel::balancer::{BackendId, BackendServer};
+use evenkeel::balancer::{BackendId, BackendServer, Outcome};
 use evenkeel::io_core::Target;
 
 pub(crate) use attempt::{Answer, AttemptError, Kind};
@@ -21,8 +22,9 @@ pub(crate) use dial::Dialer;
 use grpc::GrpcChannel;
 use head::Heads;
 use http1::HttpChannel;
+use quiet::Quiet;
 
-use crate::{BuildError, Collector, Endpoint, Export, OtlpClientConfig, Protocol};
+use crate::{BuildError, Collector, Endpoint, Export, OtlpClientConfig, PartialSuccess, Protocol};
 
 /// The connections to one collector: what the client's balancer chooses among. Cloning is a reference count.
 ///
@@ -38,11 +40,26 @@ struct Inner {
     protocol: Protocol,
     target: Target,
     wire: Wire,
+    quiet: Quiet,
 }
 
 enum Wire {
     Grpc(GrpcChannel),
     Http(HttpChannel),
+}
+
+impl Wire {
+    async fn send(
+        &self,
+        export: &Export,
+        timeout: Option<Duration>,
+        patient: bool,
+    ) -> Result<Option<PartialSuccess>, Box<AttemptError>> {
+        match self {
+            Self::Grpc(grpc) => grpc.send(export, timeout, patient).await,
+            Self::Http(http) => http.send(export).await,
+        }
+    }
 }
 
 impl Channel {
@@ -65,6 +82,7 @@ impl Channel {
             protocol,
             target,
             wire,
+            quiet: Quiet::new(),
         })))
     }
 
@@ -103,17 +121,24 @@ impl Channel {
         timeout: Option<Duration>,
         patient: bool,
     ) -> Result<Answer, Box<AttemptError>> {
-        let sent = match &self.0.wire {
-            Wire::Grpc(grpc) => grpc.send(export, timeout, patient).await,
-            Wire::Http(http) => http.send(export).await,
+        let inner = &*self.0;
+        let sent = match inner.quiet.left() {
+            Some(left) => Err(quiet::refused(left)),
+            None => inner.wire.send(export, timeout, patient).await,
         };
         match sent {
             Ok(partial) => Ok(Answer {
-                backend: self.0.id.clone(),
+                backend: inner.id.clone(),
                 partial,
             }),
             Err(mut error) => {
-                error.backend = self.0.id.clone();
+                if let Outcome::Overload {
+                    retry_after: Some(asked),
+                } = error.verdict.outcome
+                {
+                    inner.quiet.begin(asked);
+                }
+                error.backend = inner.id.clone();
                 Err(error)
             }
         }

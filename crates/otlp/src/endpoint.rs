@@ -153,9 +153,9 @@ impl FromStr for Endpoint {
         if text.is_empty() {
             return Err(refuse("it is empty"));
         }
-        if text.starts_with("unix:") {
+        if let Some(path) = text.strip_prefix("unix:") {
             // `unix:///run/x.sock` is gRPC's other way to write `unix:/run/x.sock`.
-            let path = text.strip_prefix("unix://").unwrap_or(&text["unix:".len()..]);
+            let path = path.strip_prefix("//").unwrap_or(path);
             let target = Target::unix(path).map_err(|source| EndpointError::Target {
                 endpoint: text.to_owned(),
                 source,

@@ -176,6 +176,44 @@ async fn retries_stop_when_the_budget_is_spent() {
     assert!(balancer.stats().refused_by_budget > 0);
 }
 
+/// Nothing was sent, so nobody is spared by a budget or a wait, and with them a request failed beside two backends
+/// that were well.
+#[tokio::test(start_paused = true)]
+async fn what_was_never_sent_costs_no_budget_and_no_wait() {
+    let config = LoadBalancerConfig {
+        retry_budget: RetryBudgetConfig {
+            ratio: 0.0,
+            min_per_second: 0.0,
+            ..RetryBudgetConfig::default()
+        },
+        retry_delay: Duration::from_secs(5),
+        ..quick()
+    };
+    let balancer = balancer(3, config);
+    let started = Instant::now();
+    for _ in 0..100 {
+        let first = Cell::new(true);
+        let unsent = |result: &Result<(), io::Error>| match result {
+            Ok(()) => Classification::SUCCESS,
+            Err(_) => Classification::new(Outcome::Cancelled, Retry::Unsent),
+        };
+        balancer
+            .call_with(&RequestContext::new(), &unsent, |_| {
+                let fails = first.replace(false);
+                async move {
+                    if fails {
+                        Err(error(io::ErrorKind::NotConnected))
+                    } else {
+                        Ok(())
+                    }
+                }
+            })
+            .await
+            .unwrap();
+    }
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_anywhere_leaves_nothing_behind() {
     let balancer = balancer(3, quick());

@@ -135,7 +135,7 @@ impl From<CallError<Box<AttemptError>>> for SendError {
                         status,
                         attempts,
                     },
-                    Kind::Status(status) if throttled => Self::Throttled {
+                    Kind::Status(status) if throttled || status.retry_delay.is_some() => Self::Throttled {
                         backend,
                         status,
                         attempts,

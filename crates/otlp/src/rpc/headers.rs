@@ -33,7 +33,10 @@ impl RpcStatus {
     /// Writes it as the trailers of a gRPC answer.
     pub fn write_trailers(&self, trailers: &mut HeaderMap) {
         trailers.insert(GRPC_STATUS, HeaderValue::from(self.code.number()));
-        let end = self.message.floor_char_boundary(MAX_MESSAGE);
+        let mut end = self.message.len().min(MAX_MESSAGE);
+        while !self.message.is_char_boundary(end) {
+            end -= 1;
+        }
         let message = self.message.get(..end).unwrap_or_default();
         if !message.is_empty() {
             let encoded = utf8_percent_encode(message, RESERVED).to_string();

@@ -48,11 +48,11 @@ impl RpcStatus {
                 .ok_or_else(|| refuse("message is not a string"))?,
         };
         let details = fields.get("details").and_then(Value::as_array);
-        let infos = details.into_iter().flatten().filter(|detail| {
+        let mut infos = details.into_iter().flatten().filter(|detail| {
             let kind = detail.get("@type").and_then(Value::as_str);
             kind.and_then(|kind| kind.rsplit('/').next()) == Some("google.rpc.RetryInfo")
         });
-        let retry_delay = match infos.last() {
+        let retry_delay = match infos.next_back() {
             None => None,
             Some(info) => match info.get("retryDelay") {
                 None => Some(Duration::ZERO),

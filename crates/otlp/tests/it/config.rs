@@ -17,7 +17,7 @@ fn nonsense_is_refused_by_the_name_of_its_field() {
         ("connect_timeout", |c| c.connect_timeout = Duration::MAX),
         ("keep_alive_interval", |c| c.keep_alive_interval = Duration::ZERO),
         ("keep_alive_timeout", |c| {
-            c.keep_alive_timeout = Duration::from_micros(1)
+            c.keep_alive_timeout = Duration::from_micros(1);
         }),
         ("connections", |c| c.connections = 0),
         ("connections", |c| c.connections = 65),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use evenkeel::strategy::LoadBalancingStrategy;
 use evenkeel_otlp::rpc::{Code, RpcStatus};
 use evenkeel_otlp::{OtlpClient, Protocol, SendError};
 use tokio::task::JoinSet;
@@ -171,12 +172,13 @@ async fn slow_answers_are_not_taken_for_a_dead_connection() {
 
 #[tokio::test]
 async fn who_throttles_is_left_alone_for_as_long_and_the_others_carry_on() {
-    let grpc = RpcStatus::new(Code::Unavailable, "busy").with_retry_delay(Duration::from_secs(40));
-    let exhausted = RpcStatus::new(Code::ResourceExhausted, "busy").with_retry_delay(Duration::from_secs(40));
-    let seconds: &[_] = &[("retry-after", "40")];
+    let grpc = RpcStatus::new(Code::Unavailable, "busy").with_retry_delay(Duration::from_secs(240));
+    let exhausted =
+        RpcStatus::new(Code::ResourceExhausted, "busy").with_retry_delay(Duration::from_secs(240));
+    let seconds: &[_] = &[("retry-after", "240")];
     let date: &[_] = &[
         ("date", "Sun, 06 Nov 1994 08:49:00 GMT"),
-        ("retry-after", "Sun, 06 Nov 1994 08:49:40 GMT"),
+        ("retry-after", "Sun, 06 Nov 1994 08:53:00 GMT"),
     ];
     let cases = [
         (Protocol::Grpc, Act::Status(grpc.clone())),
@@ -189,14 +191,21 @@ async fn who_throttles_is_left_alone_for_as_long_and_the_others_carry_on() {
         ),
     ];
     for (protocol, act) in cases {
-        let collectors = Collector::three(protocol).await;
-        let client = client_of(&collectors);
-        collectors[0].usually(act.clone());
-        for number in 0..100 {
-            client.send(export(number)).await.unwrap();
+        for strategy in [LoadBalancingStrategy::PeakEwma, LoadBalancingStrategy::RoundRobin] {
+            let collectors = Collector::three(protocol).await;
+            let client = client_with(&collectors, |config| config.balancer.strategy = strategy);
+            collectors[0].usually(act.clone());
+            let mut next = 0;
+            while collectors[0].count() == 0 {
+                client.send(export(next)).await.unwrap();
+                next += 1;
+            }
+            for number in next..next + 200 {
+                client.send(export(number)).await.unwrap();
+            }
+            assert_eq!(collectors[0].count(), 1, "{act:?}");
+            assert_eq!(arrived(&collectors[1..]), (0..next + 200).collect());
         }
-        assert_eq!(collectors[0].count(), 1, "{act:?}");
-        assert_eq!(arrived(&collectors[1..]).len(), 100);
     }
 }
 
@@ -212,10 +221,17 @@ async fn when_all_throttle_the_sender_is_told_for_how_long() {
                 _ => Act::Http(429, &[("retry-after", "90")], Vec::new()),
             });
         }
-        let error = client_of(&collectors).send(export(1)).await.unwrap_err();
-        assert!(matches!(error, SendError::Throttled { .. }), "{error}");
-        assert!(error.is_retryable());
-        assert_eq!(error.retry_after(), Some(Duration::from_secs(90)));
+        let client = client_with(&collectors, |config| config.balancer.max_retries = 4);
+        for number in 0..3 {
+            let error = client.send(export(number)).await.unwrap_err();
+            assert!(matches!(error, SendError::Throttled { .. }), "{error}");
+            assert!(error.is_retryable());
+            let after = error.retry_after().unwrap();
+            assert!(
+                after <= Duration::from_secs(90) && after > Duration::from_secs(5),
+                "{after:?}"
+            );
+        }
         let counts = collectors.each_ref().map(Collector::count);
         assert_eq!(counts, [1, 1, 1], "each was asked once");
     }

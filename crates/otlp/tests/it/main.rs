@@ -1,5 +1,12 @@
 //! What a client does over real sockets, with collectors that do as they are told.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod collector;
 mod config;
 mod faults;
