@@ -29,6 +29,7 @@ const MOST_OUTPUT: u64 = 1 << 20;
 pub struct Children {
     program: PathBuf,
     first_args: Vec<OsString>,
+    evenkeel: Option<PathBuf>,
 }
 
 /// A server in its own process. Dropping it kills it.
@@ -87,7 +88,15 @@ impl Children {
         Self {
             program: program.into(),
             first_args: Vec::new(),
+            evenkeel: None,
         }
+    }
+
+    /// Contenders are told that the binary `evenkeel` is there.
+    #[must_use]
+    pub fn with_evenkeel(mut self, path: Option<PathBuf>) -> Self {
+        self.evenkeel = path;
+        self
     }
 
     /// With an argument that comes before all others.
@@ -167,6 +176,10 @@ impl Children {
         let mut args = vec!["contender", scenario, contender, "--size", &size];
         if let Some(addr) = &server {
             args.extend(["--server", addr]);
+        }
+        let evenkeel = self.evenkeel.as_ref().map(|path| path.display().to_string());
+        if let Some(path) = &evenkeel {
+            args.extend(["--evenkeel", path]);
         }
         // Held until the child has ended: it takes the end of its standard input as the end of its parent.
         let (mut child, _stdin) = self.start(&args)?;

@@ -29,6 +29,8 @@ pub mod exchange;
 #[cfg(feature = "peers")]
 pub mod icount;
 #[cfg(feature = "peers")]
+pub mod otlp_split;
+#[cfg(feature = "peers")]
 pub mod pairs;
 #[cfg(feature = "peers")]
 pub mod pools;

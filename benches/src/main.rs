@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +50,9 @@ enum Command {
         /// A server on another machine, run there by `serve`: only scenarios that talk to one take part.
         #[arg(long, value_name = "ADDRESS")]
         connect: Option<SocketAddr>,
+        /// The binary `evenkeel`, for the scenarios that start it.
+        #[arg(long, value_name = "PATH")]
+        evenkeel: Option<PathBuf>,
     },
     /// Runs a server until standard input ends. The runner starts it, or you do on another machine.
     Serve {
@@ -71,6 +75,9 @@ enum Command {
         /// Where the scenario's server listens.
         #[arg(long)]
         server: Option<SocketAddr>,
+        /// The binary `evenkeel`.
+        #[arg(long)]
+        evenkeel: Option<PathBuf>,
     },
 }
 
@@ -103,6 +110,7 @@ fn run(command: Command) -> Result<(), Error> {
             peers,
             size,
             connect,
+            evenkeel,
         } => {
             let options = Options {
                 scenarios: names,
@@ -113,7 +121,7 @@ fn run(command: Command) -> Result<(), Error> {
                 size,
                 connect,
             };
-            let children = Children::of_this_program()?;
+            let children = Children::of_this_program()?.with_evenkeel(evenkeel);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|source| Error::Io {
                 what: "cannot start the runner",
@@ -127,6 +135,7 @@ fn run(command: Command) -> Result<(), Error> {
             name,
             size,
             server,
+            evenkeel,
         } => {
             let workload = workload::named(&scenario)?;
             evenkeel_benches::end_with_parent()?;
@@ -134,6 +143,7 @@ fn run(command: Command) -> Result<(), Error> {
                 contender: name,
                 params: size,
                 server,
+                evenkeel,
             })?;
             evenkeel_benches::print_line(&report.to_line()?)
         }

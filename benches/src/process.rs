@@ -1,6 +1,7 @@
 //! What the operating system knows about this process.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
@@ -94,6 +95,15 @@ pub fn raise_descriptor_limit() -> Result<u64, Error> {
     Ok(soft)
 }
 
+/// Where the program of this name is: on the path, or where servers are that the path of a user leaves out.
+pub fn installed(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/local/sbin".into(), "/usr/sbin".into()]);
+    folders
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +130,12 @@ mod tests {
         far.read_exact(&mut heard).unwrap();
         // Others may be sending too: there is no upper bound.
         assert!(sent_octets().unwrap() - before >= 1 << 16);
+    }
+
+    #[test]
+    fn a_program_is_found_and_one_that_is_not_there_is_not() {
+        assert!(installed("sh").is_some_and(|path| path.is_absolute()));
+        assert_eq!(installed("no-such-program"), None);
     }
 
     #[test]

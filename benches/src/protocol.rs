@@ -81,6 +81,9 @@ pub struct Planned {
     pub contenders: Vec<Contender>,
     /// Whom the others are compared with.
     pub baseline: String,
+    /// Whether it needs the binary `evenkeel`.
+    #[serde(default)]
+    pub needs_evenkeel: bool,
     /// What is measured.
     pub metrics: Vec<Metric>,
     /// What is followed over time.
@@ -108,6 +111,12 @@ pub struct Contender {
     /// On which side it is.
     #[serde(default)]
     pub role: Role,
+    /// The program that it is, if it is none of ours: without it the contender does not take part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// How to install that program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<String>,
 }
 
 /// On which side a contender is.
@@ -215,8 +224,11 @@ mod tests {
                 name: "a".into(),
                 about: "it".into(),
                 role: Role::Ours,
+                program: Some("sh".into()),
+                install: None,
             }],
             baseline: "a".into(),
+            needs_evenkeel: false,
             metrics: vec![metric],
             series: vec![Followed {
                 name: "open".into(),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use crate::child::{Children, Server};
+use crate::process::installed;
 use crate::protocol::{Contender, Event, Role};
 use crate::scenario::{self, Params, Scenario};
 use crate::{Error, Report};
@@ -130,7 +131,11 @@ fn jobs(options: &Options) -> Result<Vec<Job>, Error> {
     for scenario in &mut scenarios {
         scenario.contenders.retain(|contender| {
             let named = options.contenders.is_empty() || options.contenders.contains(&contender.name);
-            named && options.peers.include(contender)
+            let there = contender
+                .program
+                .as_deref()
+                .is_none_or(|program| installed(program).is_some());
+            named && there && options.peers.include(contender)
         });
     }
     scenarios.retain(|scenario| !scenario.contenders.is_empty());
@@ -139,6 +144,37 @@ fn jobs(options: &Options) -> Result<Vec<Job>, Error> {
         Job { scenario, repeats }
     };
     Ok(scenarios.into_iter().map(job).collect())
+}
+
+/// A note for each contender whose program is not there, with how to install it.
+fn missing(options: &Options) -> Vec<Event> {
+    let asked =
+        |scenario: &Scenario| options.scenarios.is_empty() || options.scenarios.contains(&scenario.name);
+    let mut notes = Vec::new();
+    for scenario in scenario::all()
+        .unwrap_or_default()
+        .iter()
+        .filter(|scenario| asked(scenario))
+    {
+        for contender in &scenario.contenders {
+            let named = options.contenders.is_empty() || options.contenders.contains(&contender.name);
+            let (Some(program), true) = (&contender.program, named && options.peers.include(contender))
+            else {
+                continue;
+            };
+            if installed(program).is_none() {
+                let how = contender.install.as_deref().unwrap_or("see its pages");
+                notes.push(Event::Note {
+                    scenario: scenario.name.clone(),
+                    text: format!(
+                        "{} takes no part: {program} is not installed ({how})",
+                        contender.name
+                    ),
+                });
+            }
+        }
+    }
+    notes
 }
 
 /// Every name of a contender or a peer is one of these scenarios'.
@@ -173,6 +209,9 @@ pub async fn run(
 ) -> Result<(), Error> {
     let jobs = jobs(options)?;
     emit(plan(options)?)?;
+    for text in missing(options) {
+        emit(text)?;
+    }
     for mut job in jobs {
         let name = job.scenario.name.clone();
         for text in std::mem::take(&mut job.scenario.notes) {

@@ -12,7 +12,7 @@ use crate::protocol::{Contender, Followed, Metric, Planned, Role, Scaling};
 use crate::server::ServerKind;
 
 /// The files, built into the program so that it runs from any folder.
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 15] = [
     ("io.toml", include_str!("../scenarios/io.toml")),
     ("io-10k.toml", include_str!("../scenarios/io-10k.toml")),
     ("io-pair.toml", include_str!("../scenarios/io-pair.toml")),
@@ -30,6 +30,19 @@ const FILES: [(&str, &str); 11] = [
     ("concurrency.toml", include_str!("../scenarios/concurrency.toml")),
     ("failover.toml", include_str!("../scenarios/failover.toml")),
     ("stats.toml", include_str!("../scenarios/stats.toml")),
+    ("gateway.toml", include_str!("../scenarios/gateway.toml")),
+    (
+        "gateway-route.toml",
+        include_str!("../scenarios/gateway-route.toml"),
+    ),
+    (
+        "gateway-faults.toml",
+        include_str!("../scenarios/gateway-faults.toml"),
+    ),
+    (
+        "gateway-serial.toml",
+        include_str!("../scenarios/gateway-serial.toml"),
+    ),
 ];
 
 /// One scenario, as its file has it.
@@ -47,6 +60,9 @@ pub struct Scenario {
     workload: Option<String>,
     /// The server its contenders talk to, if any.
     pub server: Option<ServerKind>,
+    /// It starts the binary `evenkeel`, which the command line says where to find.
+    #[serde(default)]
+    pub needs_evenkeel: bool,
     /// All contenders take turns in one process, instead of one process each.
     #[serde(default)]
     pub together: bool,
@@ -240,6 +256,7 @@ impl Scenario {
             question: self.question.clone(),
             contenders: self.contenders.clone(),
             baseline: self.baseline.clone(),
+            needs_evenkeel: self.needs_evenkeel,
             metrics: self.metrics.clone(),
             series: self.series.clone(),
             bars: self.bars.clone(),

@@ -151,7 +151,12 @@ fn run_inner(args: &BenchArgs) -> Result<ExitCode, Error> {
         return Ok(ExitCode::SUCCESS);
     }
     plan::check(&listed.plan, args)?;
-    let (record, code) = measure(&root, &runner, args)?;
+    let evenkeel = if listed.plan.needs_evenkeel(args) {
+        Some(build::program(&root, build::EVENKEEL)?)
+    } else {
+        None
+    };
+    let (record, code) = measure(&root, &runner, evenkeel.as_deref(), args)?;
     outputs.write(&root, args, &record, code)
 }
 
@@ -178,7 +183,12 @@ fn serve(runner: &Path, address: SocketAddr) -> Result<ExitCode, Error> {
 }
 
 /// Runs what was asked for, prints the tables, and says how it went.
-fn measure(root: &Path, runner: &PathBuf, args: &BenchArgs) -> Result<(Record, ExitCode), Error> {
+fn measure(
+    root: &Path,
+    runner: &PathBuf,
+    evenkeel: Option<&Path>,
+    args: &BenchArgs,
+) -> Result<(Record, ExitCode), Error> {
     let mut record = Record::begin(root, args.quick);
     let begun = Stopwatch::default();
     let names: Vec<String> = args
@@ -190,6 +200,9 @@ fn measure(root: &Path, runner: &PathBuf, args: &BenchArgs) -> Result<(Record, E
     let mut failure = None;
     if args.scenarios.is_empty() || !names.is_empty() {
         let mut command = command(runner, args, &names);
+        if let Some(evenkeel) = evenkeel {
+            command.arg("--evenkeel").arg(evenkeel);
+        }
         let (results, stopped) = watch(&mut command, progress::fitting().as_mut())?;
         record.scenarios = results.into_parts();
         failure = stopped.map(|stopped| (stopped.stop == Stop::Interrupted, stopped.to_string()));

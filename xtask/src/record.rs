@@ -222,6 +222,7 @@ pub(crate) mod fixture {
                 contender("naive", Role::Naive),
             ],
             baseline: Some("raw-tokio".to_owned()),
+            needs_evenkeel: false,
             metrics: vec![
                 metric("wait_p50", "us", Better::Lower),
                 metric("rate", "1/s", Better::Higher),

@@ -3,6 +3,7 @@
 pub(crate) mod balancer;
 mod concurrency;
 mod failover;
+mod gateway;
 mod io;
 mod io_pair;
 mod pool;
@@ -11,6 +12,7 @@ mod pool_spike;
 mod stats;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use crate::scenario::Params;
 use crate::{Error, Report};
@@ -26,6 +28,8 @@ pub struct Task {
     pub params: Params,
     /// Where the scenario's server listens, if it has one.
     pub server: Option<SocketAddr>,
+    /// The binary `evenkeel`, for scenarios that start it.
+    pub evenkeel: Option<PathBuf>,
 }
 
 impl Task {
@@ -36,6 +40,17 @@ impl Task {
     pub fn server(&self) -> Result<SocketAddr, Error> {
         self.server
             .ok_or_else(|| Error::Usage("this scenario needs --server ADDRESS".to_owned()))
+    }
+
+    /// Where the binary `evenkeel` is.
+    ///
+    /// # Errors
+    /// When nobody said it.
+    pub fn evenkeel(&self) -> Result<&Path, Error> {
+        let path = self.evenkeel.as_deref();
+        path.ok_or_else(|| {
+            Error::Usage("this scenario needs --evenkeel PATH, the gateway's binary".to_owned())
+        })
     }
 }
 
@@ -48,7 +63,7 @@ pub struct Workload {
 }
 
 /// All of them, in the order of [`crate::scenario::all`].
-const WORKLOADS: [Workload; 9] = [
+const WORKLOADS: [Workload; 13] = [
     Workload {
         scenario: "io",
         contenders: io::CONTENDERS,
@@ -93,6 +108,26 @@ const WORKLOADS: [Workload; 9] = [
         scenario: "stats",
         contenders: stats::CONTENDERS,
         run: stats::run,
+    },
+    Workload {
+        scenario: "gateway",
+        contenders: gateway::CONTENDERS,
+        run: gateway::throughput::run,
+    },
+    Workload {
+        scenario: "gateway-route",
+        contenders: gateway::route::CONTENDERS,
+        run: gateway::route::run,
+    },
+    Workload {
+        scenario: "gateway-faults",
+        contenders: gateway::CONTENDERS,
+        run: gateway::faults::run,
+    },
+    Workload {
+        scenario: "gateway-serial",
+        contenders: gateway::CONTENDERS,
+        run: gateway::serial::run,
     },
 ];
 

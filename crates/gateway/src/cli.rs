@@ -18,6 +18,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Check(check::Args),
+    Demo(crate::demo::Args),
     Send(crate::send::Args),
     Sink(crate::sink::Args),
 }
@@ -28,6 +29,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Demo(args) => crate::demo::run(&args),
         Command::Send(args) => crate::send::run(&args),
         Command::Sink(args) => crate::sink::run(&args),
     }

@@ -55,7 +55,8 @@ pub struct GatewayConfig {
     /// How often this file is looked at for changes. 2 s by default; 0: only on SIGHUP.
     #[serde(with = "humantime_serde")]
     pub reload_interval: Duration,
-    /// How many threads serve. 0, the default: one for each processor.
+    /// How many threads serve. 0, the default: one for every two processors, as the kernel's half of the work takes
+    /// the others.
     pub threads: usize,
     /// Where and how requests are received. A change takes a restart.
     pub receiver: ReceiverConfig,

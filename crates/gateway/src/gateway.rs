@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel::balancer::LoadBalancerStats;
 use evenkeel_otlp::BuildError;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
@@ -203,6 +204,11 @@ impl Gateway {
     #[must_use]
     pub const fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// What is known of the collectors now.
+    pub(crate) fn stats(&self) -> LoadBalancerStats {
+        self.exchange.now().client.balancer().stats()
     }
 
     /// The config that holds now.

@@ -30,6 +30,7 @@ mod check;
 mod cli;
 mod config;
 mod deliver;
+mod demo;
 mod gateway;
 mod heavy;
 mod json;

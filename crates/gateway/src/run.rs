@@ -22,6 +22,7 @@ use crate::say::failure;
 
 /// Receives OTLP and delivers it to collectors.
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::doc_markdown, reason = "shown as plain text by --help")]
 #[command(group = ArgGroup::new("what").required(true).multiple(true).args(["config", "backend"]))]
 pub(crate) struct Args {
     /// The config file; it is read again when it changes and on SIGHUP.
@@ -45,7 +46,7 @@ pub(crate) struct Args {
     /// With --backend: where /healthz, /readyz, /metrics and /status are, or off.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
     admin: Option<Listen>,
-    /// With --backend: how many threads serve; 0 for one on each processor.
+    /// With --backend: how many threads serve; 0 for one for every two processors.
     #[arg(long, value_name = "N", conflicts_with = "config")]
     threads: Option<usize>,
     /// What is logged to stderr: off, error, warn, info, debug or trace.
@@ -108,14 +109,24 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         .with_writer(std::io::stderr)
         .with_target(false)
         .init();
+    let seen = args.config.as_ref().and_then(|path| std::fs::read(path).ok());
     let config = match args.config() {
         Ok(config) => config,
         Err(error) => return fail(&error),
     };
-    match runtime::with_threads(NonZeroUsize::new(config.threads)) {
-        Ok(runtime) => runtime.block_on(serve(args, config)),
+    match runtime::with_threads(Some(threads(config.threads))) {
+        Ok(runtime) => runtime.block_on(serve(args, config, seen)),
         Err(error) => fail(&error),
     }
+}
+
+/// How many threads serve: as many as the config says, or one for every two processors. The network's own work in the
+/// kernel takes as much as ours, and threads that sleep and are woken for every packet cost more than they give.
+fn threads(configured: usize) -> NonZeroUsize {
+    NonZeroUsize::new(configured).unwrap_or_else(|| {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        NonZeroUsize::new(processors / 2).unwrap_or(NonZeroUsize::MIN)
+    })
 }
 
 /// Says why it did not start.
@@ -124,7 +135,7 @@ fn fail(error: &dyn Display) -> ExitCode {
     ExitCode::from(2)
 }
 
-async fn serve(args: &Args, config: GatewayConfig) -> ExitCode {
+async fn serve(args: &Args, config: GatewayConfig, seen: Option<Vec<u8>>) -> ExitCode {
     // Signals first: one that comes while it starts is not lost.
     let signals = [
         SignalKind::terminate(),
@@ -141,7 +152,7 @@ async fn serve(args: &Args, config: GatewayConfig) -> ExitCode {
         Err(error) => return fail(&error),
     };
     announce(&gateway);
-    let mut reloads = reload::Reloads::new(args.config.as_deref(), &gateway);
+    let mut reloads = reload::Reloads::new(args.config.as_deref(), seen, &gateway);
     loop {
         tokio::select! {
             _ = terminate.recv() => break,

@@ -18,23 +18,25 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use client::{Client, Protocol};
+pub(crate) use client::{Client, Protocol};
 use load::{Sender, Until};
-use payload::{MAX_SPANS, Template};
+use payload::MAX_SPANS;
+pub(crate) use payload::Template;
 use tally::{Tally, Totals};
 use verify::Verified;
+pub(crate) use verify::compare;
 
 use crate::ledger::SenderId;
 
-/// Sends marked spans to one target, as applications do, and compares what was acknowledged with what
+/// Sends marked spans to a target, as applications do, and compares what was acknowledged with what
 /// arrived at the sinks.
 ///
 /// Ends with an error if an acknowledged span did not arrive.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The target
+    /// The target; if given more than once, requests go round
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4317", value_parser = url)]
-    to: Uri,
+    to: Vec<Uri>,
     /// How to speak to it
     #[arg(long, value_name = "PROTOCOL", default_value = "grpc")]
     protocol: Protocol,
@@ -65,7 +67,7 @@ pub(crate) struct Args {
     /// Send again what may be sent again, up to five times, as SDKs do
     #[arg(long)]
     retry: bool,
-    /// Connections, with gRPC; over HTTP/1.1 there is one for each request in flight
+    /// Connections to each target, with gRPC; over HTTP/1.1 there is one for each request in flight
     #[arg(long, value_name = "N", default_value = "1")]
     connections: NonZeroUsize,
     /// A sink behind the target, to ask what arrived; may be given more than once

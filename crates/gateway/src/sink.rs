@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use tokio::net::TcpListener;
 
 pub(crate) use arrivals::{Arrived, Counting};
-pub(crate) use behaviour::Behaviour;
+pub(crate) use behaviour::{Answer, Behaviour};
 pub(crate) use control::Report;
 pub(crate) use server::Sink;
 

@@ -7,14 +7,37 @@ use serde::Deserialize;
 
 use crate::workspace;
 
-/// The package that holds them.
+/// The package of the benchmarks.
 const PACKAGE: &str = "evenkeel-benches";
 
-/// The runner.
-pub(crate) const RUNNER: &str = "evenkeel-bench";
+/// A program to build.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Program {
+    package: &'static str,
+    binary: &'static str,
+    features: &'static str,
+}
+
+/// The runner, with the contenders and their peers.
+pub(crate) const RUNNER: Program = Program {
+    package: PACKAGE,
+    binary: "evenkeel-bench",
+    features: "peers",
+};
 
 /// What counts instructions.
-pub(crate) const ICOUNT: &str = "icount";
+pub(crate) const ICOUNT: Program = Program {
+    package: PACKAGE,
+    binary: "icount",
+    features: "peers",
+};
+
+/// The gateway, as it is built by default.
+pub(crate) const EVENKEEL: Program = Program {
+    package: "evenkeel-gateway",
+    binary: "evenkeel",
+    features: "",
+};
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -37,12 +60,16 @@ pub(crate) enum Error {
 }
 
 /// Builds it and hands back its path. Cargo's own progress goes to the terminal.
-pub(crate) fn program(root: &Path, binary: &'static str) -> Result<PathBuf, Error> {
+pub(crate) fn program(root: &Path, program: Program) -> Result<PathBuf, Error> {
+    let Program {
+        package,
+        binary,
+        features,
+    } = program;
     let done = workspace::cargo()
         .current_dir(root)
-        .args(["build", "--release", "--package", PACKAGE, "--bin", binary])
-        // The contenders and their peers.
-        .args(["--features", "peers"])
+        .args(["build", "--release", "--package", package, "--bin", binary])
+        .args(["--features", features])
         .arg("--message-format=json-render-diagnostics")
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -120,9 +147,9 @@ not json
 {"reason":"compiler-artifact","target":{"name":"evenkeel-bench","kind":["bin"]},"executable":"/t/evenkeel-bench"}
 {"reason":"build-finished","success":true}"#;
         assert_eq!(
-            executable(messages, RUNNER),
+            executable(messages, RUNNER.binary),
             Some(PathBuf::from("/t/evenkeel-bench"))
         );
-        assert_eq!(executable("{\"reason\":\"build-finished\"}", RUNNER), None);
+        assert_eq!(executable("{\"reason\":\"build-finished\"}", RUNNER.binary), None);
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::micro;
 use super::protocol::Plan;
 use crate::cli::BenchArgs;
-use crate::record::Role;
+use crate::record::{Role, Scenario};
 
 /// A name on the command line that is none.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +17,21 @@ pub(super) struct UnknownName {
     name: String,
     /// The right ones.
     known: Vec<String>,
+}
+
+impl Plan {
+    /// Whether a scenario that will run needs the binary `evenkeel`.
+    pub(super) fn needs_evenkeel(&self, args: &BenchArgs) -> bool {
+        let runs =
+            |scenario: &&Scenario| args.scenarios.is_empty() || args.scenarios.contains(&scenario.name);
+        // Those that talk to a server elsewhere are others.
+        args.connect.is_none()
+            && self
+                .scenarios
+                .iter()
+                .filter(runs)
+                .any(|scenario| scenario.needs_evenkeel)
+    }
 }
 
 /// Finds the first wrong name; `micro` is a scenario that the runner does not know.

@@ -14,6 +14,9 @@ pub(crate) struct Scenario {
     /// The contender that the others are compared with, if any.
     #[serde(default)]
     pub(crate) baseline: Option<String>,
+    /// Whether it needs the binary `evenkeel`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) needs_evenkeel: bool,
     /// What is measured, in the order it is shown.
     pub(crate) metrics: Vec<Metric>,
     /// What is followed over time.

@@ -144,6 +144,7 @@ mod tests {
             contender: "dynamic_weights".to_owned(),
             params: "selections=60000,backends=10,in_flight=8".parse().unwrap(),
             server: None,
+            evenkeel: None,
         });
         let metrics = &report.unwrap().samples["dynamic_weights"];
         assert!(metrics.value("worst_deviation").unwrap() < 5.0);
@@ -156,6 +157,7 @@ mod tests {
                 contender: (*name).to_owned(),
                 params: "selections=400,backends=10,in_flight=8".parse().unwrap(),
                 server: None,
+                evenkeel: None,
             });
             assert!(report.unwrap().samples.contains_key(*name), "{name}");
         }

@@ -24,12 +24,6 @@ pub(crate) struct IdSet {
 }
 
 impl IdSet {
-    /// Adds a number. Whether it is new; `None` if the set is full.
-    pub(crate) fn insert(&mut self, number: u64) -> Option<bool> {
-        let new = self.add(number, 1 << (number % WORD))?;
-        Some(new == 1)
-    }
-
     /// Adds the numbers in the word of `number` that are set in `bits`. How many of them are new.
     fn add(&mut self, number: u64, bits: u64) -> Option<u64> {
         let full = self.chunks.len() >= MAX_CHUNKS;
@@ -48,9 +42,17 @@ impl IdSet {
         Some(new)
     }
 
-    pub(crate) fn contains(&self, number: u64) -> bool {
-        let bits = self.chunks.get(&(number / CHUNK));
-        bits.is_some_and(|bits| bits[(number % CHUNK / WORD) as usize] >> (number % WORD) & 1 == 1)
+    /// How many of its numbers are not in the other one.
+    pub(crate) fn missing_in(&self, other: &Self) -> u64 {
+        let mut missing = 0;
+        for (chunk, words) in &self.chunks {
+            let others = other.chunks.get(chunk);
+            for (index, word) in words.iter().enumerate() {
+                let theirs = others.map_or(0, |others| others[index]);
+                missing += u64::from((word & !theirs).count_ones());
+            }
+        }
+        missing
     }
 
     /// How many numbers are in it.
@@ -108,7 +110,7 @@ mod tests {
         #[test]
         fn it_is_a_set_and_its_runs_are_its_numbers(
             runs in vec((0_u64..30_000, 0_u64..300), 0..40),
-            odd in vec(any::<u64>(), 0..20),
+            odd in vec(0..u64::MAX, 0..20),
         ) {
             let (mut set, mut model) = (IdSet::default(), BTreeSet::new());
             for &(first, count) in &runs {
@@ -117,13 +119,18 @@ mod tests {
                 prop_assert_eq!(set.insert_run((first, count)), Some((model.len() - before) as u64));
             }
             for number in odd {
-                prop_assert_eq!(set.insert(number), Some(model.insert(number)));
+                prop_assert_eq!(set.insert_run((number, 1)), Some(u64::from(model.insert(number))));
             }
             prop_assert_eq!(set.len(), model.len() as u64);
             let told: Vec<u64> = set.runs().iter().flat_map(|&(first, count)| (0..count).map(move |n| first + n)).collect();
             prop_assert_eq!(told, model.iter().copied().collect::<Vec<_>>());
             prop_assert!(set.runs().windows(2).all(|two| two[0].0 + two[0].1 < two[1].0), "neighbours are one run");
-            prop_assert!(model.iter().all(|&number| set.contains(number)) && !set.contains(40_000));
+            let mut part = IdSet::default();
+            for number in model.iter().step_by(2) {
+                part.insert_run((*number, 1));
+            }
+            prop_assert_eq!(set.missing_in(&part), (model.len() / 2) as u64);
+            prop_assert_eq!(part.missing_in(&set), 0);
         }
     }
 
@@ -131,12 +138,12 @@ mod tests {
     fn numbers_without_end_do_not_fill_the_memory() {
         let mut set = IdSet::default();
         for chunk in 0..MAX_CHUNKS as u64 {
-            assert_eq!(set.insert(chunk * CHUNK), Some(true));
+            assert_eq!(set.insert_run((chunk * CHUNK, 1)), Some(1));
         }
-        assert_eq!(set.insert(u64::MAX), None);
+        assert_eq!(set.insert_run((u64::MAX - 1, 1)), None);
         assert_eq!(
-            set.insert(5),
-            Some(true),
+            set.insert_run((5, 1)),
+            Some(1),
             "those in chunks that are there still go in"
         );
         assert_eq!(set.len(), MAX_CHUNKS as u64 + 1);

@@ -20,7 +20,9 @@ pub(super) struct Reloads<'a> {
 }
 
 impl<'a> Reloads<'a> {
-    pub(super) fn new(path: Option<&Path>, gateway: &'a Gateway) -> Self {
+    /// `seen` is what was in the file before the config that the gateway has was read from it: what changes from
+    /// then on is not missed.
+    pub(super) fn new(path: Option<&Path>, seen: Option<Vec<u8>>, gateway: &'a Gateway) -> Self {
         let every = gateway.config().reload_interval;
         let looks = path.filter(|_| !every.is_zero()).map(|_| {
             let mut looks = interval(every);
@@ -30,7 +32,7 @@ impl<'a> Reloads<'a> {
         Self {
             gateway,
             path: path.map(Path::to_owned),
-            seen: path.and_then(|path| std::fs::read(path).ok()),
+            seen,
             looks,
         }
     }

@@ -1,4 +1,4 @@
-//! One target, spoken to as an SDK does.
+//! The target, spoken to as an SDK does.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -24,22 +24,22 @@ pub(crate) enum Protocol {
 
 /// What was answered in place of an acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     /// The code of gRPC, the status of HTTP, or what happened to the connection.
-    pub(super) reason: String,
+    pub(crate) reason: String,
     /// Whether the specification lets it be sent again, and after which time at the least.
-    pub(super) again: Option<Duration>,
+    pub(crate) again: Option<Duration>,
 }
 
 impl Refusal {
-    pub(super) fn connection() -> Self {
+    pub(crate) fn connection() -> Self {
         Self {
             reason: "connection".to_owned(),
             again: Some(Duration::ZERO),
         }
     }
 
-    pub(super) fn timed_out() -> Self {
+    pub(crate) fn timed_out() -> Self {
         Self {
             reason: "timed out".to_owned(),
             again: Some(Duration::ZERO),
@@ -58,49 +58,61 @@ impl Refusal {
 
 type Connections = legacy::Client<HttpConnector, Full<Bytes>>;
 
-/// Connections to one target.
+/// Connections to one target, or to several in turn.
 #[derive(Debug)]
-pub(super) struct Client {
-    /// Over HTTP/2 each of them is one connection.
-    lanes: Vec<Connections>,
+pub(crate) struct Client {
+    lanes: Vec<Lane>,
     next: AtomicUsize,
     protocol: Protocol,
+}
+
+/// A way to one of the targets; over HTTP/2 it is one connection.
+#[derive(Debug)]
+struct Lane {
+    connections: Connections,
     uri: Uri,
 }
 
 impl Client {
-    /// `target` is `http://host:port`; what path it has is replaced. Nothing is opened yet.
-    pub(super) fn new(target: &Uri, protocol: Protocol, connections: usize) -> Result<Self, http::Error> {
+    /// A target is `http://host:port`; what path it has is replaced. Nothing is opened yet.
+    pub(crate) fn new(targets: &[Uri], protocol: Protocol, connections: usize) -> Result<Self, http::Error> {
         let path = match protocol {
             Protocol::Grpc => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
             Protocol::Http => "/v1/traces",
         };
-        let mut parts = target.clone().into_parts();
-        parts.path_and_query = Some(PathAndQuery::from_static(path));
-        let uri = Uri::from_parts(parts)?;
-        let lanes = match protocol {
+        let connections = match protocol {
             Protocol::Grpc => connections,
             // The pool opens one for each request in flight.
             Protocol::Http => 1,
         };
+        let mut lanes = Vec::new();
+        for _ in 0..connections {
+            for target in targets {
+                let mut parts = target.clone().into_parts();
+                parts.path_and_query = Some(PathAndQuery::from_static(path));
+                lanes.push(Lane {
+                    connections: self::connections(protocol),
+                    uri: Uri::from_parts(parts)?,
+                });
+            }
+        }
         Ok(Self {
-            lanes: (0..lanes).map(|_| self::connections(protocol)).collect(),
+            lanes,
             next: AtomicUsize::new(0),
             protocol,
-            uri,
         })
     }
 
-    pub(super) const fn protocol(&self) -> Protocol {
+    pub(crate) const fn protocol(&self) -> Protocol {
         self.protocol
     }
 
     /// Sends one request: a message of gRPC with its prefix, or plain protobuf.
-    pub(super) async fn export(&self, body: Bytes) -> Result<(), Refusal> {
-        let lane = self.next.fetch_add(1, Relaxed) % self.lanes.len();
+    pub(crate) async fn export(&self, body: Bytes) -> Result<(), Refusal> {
+        let lane = &self.lanes[self.next.fetch_add(1, Relaxed) % self.lanes.len()];
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri.clone();
+        *request.uri_mut() = lane.uri.clone();
         let headers = request.headers_mut();
         match self.protocol {
             Protocol::Grpc => {
@@ -116,7 +128,7 @@ impl Client {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
             }
         }
-        let response = self.lanes[lane].request(request).await;
+        let response = lane.connections.request(request).await;
         let (head, body) = response.map_err(|_| Refusal::connection())?.into_parts();
         let body = body.collect().await.map_err(|_| Refusal::connection())?;
         if head.status != StatusCode::OK {

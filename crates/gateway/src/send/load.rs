@@ -18,6 +18,9 @@ use crate::ledger::SenderId;
 /// what is due is counted as failed.
 const MAX_OUTSTANDING: usize = 20_000;
 
+/// A closed loop waits so long after a failure: a target that refuses at once would be asked without end.
+const AFTER_FAILURE: Duration = Duration::from_millis(10);
+
 /// When to stop sending.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Until {
@@ -52,13 +55,14 @@ impl Sender {
         }
     }
 
-    /// The request of this index, from 0, to its end.
-    async fn send(&self, index: u64, due: Instant) {
+    /// The request of this index, from 0, to its end. Whether it was acknowledged.
+    async fn send(&self, index: u64, due: Instant) -> bool {
         let first = index * self.template.spans() + 1;
-        self.send_spans(&self.template, first, due).await;
+        self.send_spans(&self.template, first, due).await
     }
 
-    async fn send_spans(&self, template: &Template, first: u64, due: Instant) {
+    /// Sends the spans from `first` on; whether they were acknowledged.
+    async fn send_spans(&self, template: &Template, first: u64, due: Instant) -> bool {
         let body = self.body(template, first);
         let mut attempts = 0;
         let all = async {
@@ -76,7 +80,9 @@ impl Sender {
         };
         let outcome = timeout(self.timeout, all).await;
         let outcome = outcome.unwrap_or_else(|_| Err(Refusal::timed_out()));
+        let acknowledged = outcome.is_ok();
         self.end(template, first, due, attempts, outcome);
+        acknowledged
     }
 
     fn end(
@@ -119,7 +125,9 @@ pub(super) async fn closed(sender: &Arc<Sender>, in_flight: usize, until: Until)
                 if index >= until.requests || until.end.is_some_and(|end| now >= end) {
                     break;
                 }
-                sender.send(index, now).await;
+                if !sender.send(index, now).await {
+                    sleep(AFTER_FAILURE).await;
+                }
             }
         });
     }
@@ -146,7 +154,9 @@ pub(super) async fn steady(sender: &Arc<Sender>, rate: f64, until: Until) {
             continue;
         }
         let sender = sender.clone();
-        running.spawn(async move { sender.send(index, due).await });
+        running.spawn(async move {
+            sender.send(index, due).await;
+        });
     }
     while running.join_next().await.is_some() {}
 }

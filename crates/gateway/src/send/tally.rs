@@ -195,7 +195,11 @@ mod tests {
             (1_000, 2_000, 100)
         );
         assert_eq!((totals.acknowledged_spans, totals.failed_spans), (90_000, 10_000));
-        assert!(acknowledged.contains(200) && !acknowledged.contains(100));
+        assert_eq!(
+            acknowledged.runs()[0],
+            (101, 900),
+            "the first and the eleventh failed"
+        );
         let latency = totals.latency_ms;
         assert!((495.0..505.0).contains(&latency.p50), "{latency:?}");
         assert!((985.0..1_000.0).contains(&latency.p99), "{latency:?}");

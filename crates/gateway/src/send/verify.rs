@@ -43,7 +43,7 @@ pub(crate) struct Error {
 }
 
 /// Compares.
-pub(super) fn compare(acknowledged: &IdSet, arrived: &[Arrived]) -> Verified {
+pub(crate) fn compare(acknowledged: &IdSet, arrived: &[Arrived]) -> Verified {
     let mut all = IdSet::default();
     let mut arrivals = 0;
     for sink in arrived {
@@ -52,18 +52,12 @@ pub(super) fn compare(acknowledged: &IdSet, arrived: &[Arrived]) -> Verified {
             all.insert_run(run);
         }
     }
-    let mut both = 0;
-    for (first, count) in acknowledged.runs() {
-        both += (first..first + count)
-            .filter(|&number| all.contains(number))
-            .count() as u64;
-    }
     Verified {
         arrivals,
         unique: all.len(),
-        lost: acknowledged.len() - both,
+        lost: acknowledged.missing_in(&all),
         duplicates: arrivals.saturating_sub(all.len()),
-        unacknowledged: all.len() - both,
+        unacknowledged: all.missing_in(acknowledged),
     }
 }
 

@@ -102,6 +102,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
         let state = Arc::clone(&state);
         connections.spawn(async move {
             let service = service_fn(move |request| serve(Arc::clone(&state), request));

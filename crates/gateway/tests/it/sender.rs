@@ -40,6 +40,7 @@ impl Grpc {
     pub(crate) async fn connect(to: Option<SocketAddr>) -> Self {
         let to = to.unwrap();
         let stream = TcpStream::connect(to).await.unwrap();
+        stream.set_nodelay(true).unwrap();
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .handshake(TokioIo::new(stream))
             .await
