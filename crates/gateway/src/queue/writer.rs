@@ -6,7 +6,7 @@
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -125,10 +125,7 @@ impl Writer {
             if self.group_bytes >= GROUP_BYTES {
                 break;
             }
-            next = match self.commands.try_recv() {
-                Ok(command) => Some(command),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            };
+            next = self.commands.try_recv().ok();
         }
         (true, false)
     }
