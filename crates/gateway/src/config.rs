@@ -21,6 +21,8 @@ pub use size::ByteSize;
 
 use evenkeel_otlp::{Collector, OtlpClientConfig};
 
+use crate::queue::QueueConfig;
+
 /// Everything that `evenkeel run` goes by, read from a TOML file. Durations are written as `"10s"`, sizes as
 /// `"64MiB"`; unknown fields are refused.
 ///
@@ -62,6 +64,10 @@ pub struct GatewayConfig {
     pub limits: LimitsConfig,
     /// Where the gateway tells of itself. A change takes a restart.
     pub admin: AdminConfig,
+    /// If it is there, requests are acknowledged when they are in a queue on disk, and delivered from it. A
+    /// change takes a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueConfig>,
     /// How collectors are spoken to, and in `client.balancer` how they are chosen and judged. Its own
     /// `collectors` is empty here.
     pub client: OtlpClientConfig,
@@ -80,6 +86,7 @@ impl Default for GatewayConfig {
             receiver: ReceiverConfig::default(),
             limits: LimitsConfig::default(),
             admin: AdminConfig::default(),
+            queue: None,
             client: OtlpClientConfig::default(),
             collectors: Vec::new(),
         }

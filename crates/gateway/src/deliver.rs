@@ -1,6 +1,7 @@
 //! From a request that was taken in to its acknowledgement: the one place where that is decided.
 
 mod parts;
+mod queued;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +16,18 @@ use evenkeel_otlp_wire::RouteBy;
 use crate::admission::Ticket;
 use crate::config::GatewayConfig;
 use crate::heavy;
+use crate::queue::Queue;
 use crate::receive::Refusal;
 use crate::telemetry::{Answered, Telemetry};
+
+pub(crate) use queued::FromQueue;
 
 /// Where requests are delivered: to the collectors of the config that holds now.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     now: ArcSwap<Delivery>,
     telemetry: Arc<Telemetry>,
+    queue: Option<Queue>,
 }
 
 /// What one config says of delivery.
@@ -42,10 +47,11 @@ pub(crate) struct Delivery {
 }
 
 impl Exchange {
-    pub(crate) fn new(delivery: Delivery, telemetry: Arc<Telemetry>) -> Self {
+    pub(crate) fn new(delivery: Delivery, telemetry: Arc<Telemetry>, queue: Option<Queue>) -> Self {
         Self {
             now: ArcSwap::from_pointee(delivery),
             telemetry,
+            queue,
         }
     }
 
@@ -60,8 +66,13 @@ impl Exchange {
         self.now.swap(Arc::new(delivery))
     }
 
-    /// Delivers a request, and returns when collectors have acknowledged all of it. What the ticket holds is
-    /// held until then.
+    /// The queue on disk, if there is one.
+    pub(crate) const fn queue(&self) -> Option<&Queue> {
+        self.queue.as_ref()
+    }
+
+    /// Delivers a request, and returns when collectors have acknowledged all of it, or when it is in the queue on
+    /// disk, if there is one. What the ticket holds is held until then.
     ///
     /// # Cancel safety
     /// Dropped, the attempts under way are given up; a collector may have acknowledged them.
@@ -72,6 +83,9 @@ impl Exchange {
         timeout: Option<Duration>,
     ) -> Result<Option<PartialSuccess>, Refusal> {
         let delivery = self.now();
+        if let Some(queue) = &self.queue {
+            return queued::push(queue, &delivery, export, &mut ticket).await;
+        }
         // The sender's own deadline counts if it is the nearer one.
         let timeout = timeout.map_or(delivery.timeout, |timeout| timeout.min(delivery.timeout));
         match delivery.route_of(export.signal()) {

@@ -20,7 +20,8 @@ use tracing::info;
 use crate::admin::Admin;
 use crate::admission::Admission;
 use crate::config::{GatewayConfig, Listen, ReceiverConfig};
-use crate::deliver::{Delivery, Exchange};
+use crate::deliver::{Delivery, Exchange, FromQueue};
+use crate::queue::{self, OpenError, Queue};
 use crate::readiness::{Readiness, State};
 use crate::receive::Receiver;
 use crate::receive::connections::{Connections, Order};
@@ -51,6 +52,8 @@ pub struct Gateway {
     accepting: JoinSet<()>,
     /// The admin port and the watches, which go on to the end.
     beside: JoinSet<()>,
+    /// What delivers from the queue on disk.
+    from_queue: JoinSet<()>,
 }
 
 /// Why a gateway does not start.
@@ -70,6 +73,9 @@ pub enum StartError {
     /// The client can not be built.
     #[error("client: {0}")]
     Client(#[from] BuildError),
+    /// The queue on disk can not be opened.
+    #[error(transparent)]
+    Queue(#[from] OpenError),
 }
 
 /// How a shutdown went.
@@ -92,7 +98,8 @@ impl Gateway {
     /// [`StartError`].
     pub fn start(config: GatewayConfig) -> Result<Self, StartError> {
         let telemetry = Arc::<Telemetry>::default();
-        let exchange = Exchange::new(Delivery::new(&config)?, Arc::clone(&telemetry));
+        let queue = config.queue.clone().map(Queue::open).transpose()?;
+        let exchange = Exchange::new(Delivery::new(&config)?, Arc::clone(&telemetry), queue);
         let exchange = Arc::new(exchange);
         let limits = &config.limits;
         let admission = Admission::new(limits.requests, limits.memory.0, Arc::clone(&telemetry));
@@ -109,7 +116,7 @@ impl Gateway {
         });
         let admin = Arc::new(Admin {
             exchange: Arc::clone(&exchange),
-            admission,
+            admission: Arc::clone(&admission),
             connections: Arc::clone(&connections),
             telemetry: Arc::clone(&telemetry),
             serving: serving.clone(),
@@ -124,9 +131,19 @@ impl Gateway {
             admin: None,
             accepting: JoinSet::new(),
             beside: JoinSet::new(),
+            from_queue: JoinSet::new(),
             config: Mutex::new(config.clone()),
         };
         gateway.listen(&config, &receiver, admin)?;
+        if let Some(queue) = gateway.exchange.queue() {
+            let from_queue = Arc::new(FromQueue {
+                exchange: Arc::clone(&gateway.exchange),
+                admission,
+            });
+            gateway
+                .from_queue
+                .spawn(queue::deliver(queue.clone(), from_queue));
+        }
         gateway.beside.spawn(watch(
             Arc::clone(&gateway.exchange),
             Arc::clone(&gateway.readiness),
@@ -262,6 +279,14 @@ impl Gateway {
                 }
             }
         };
+        if let Some(queue) = self.exchange.queue() {
+            queue.stop();
+            // What is cut off then stays in the queue.
+            let ended = async { while self.from_queue.join_next().await.is_some() {} };
+            let _ = timeout_at(deadline, ended).await;
+            self.from_queue.shutdown().await;
+            queue.close().await;
+        }
         let left = deadline.saturating_duration_since(Instant::now()).max(LAST_WORD);
         self.exchange.now().client.shutdown(left).await;
         self.beside.shutdown().await;
@@ -314,10 +339,10 @@ async fn serve_admin<A: Answer>(
     listener::accept(listener, connections, builder, admin, telemetry).await;
 }
 
-/// Says whether some collector is one to send to.
+/// Says whether there is somewhere to go with a request: a collector to send it to, or a queue.
 async fn watch(exchange: Arc<Exchange>, readiness: Arc<Readiness>) {
     loop {
-        let state = match exchange.now().has_collector() {
+        let state = match exchange.queue().is_some() || exchange.now().has_collector() {
             true => State::Ready,
             false => State::Waiting,
         };

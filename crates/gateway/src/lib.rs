@@ -35,6 +35,7 @@ mod gateway;
 mod heavy;
 mod json;
 mod ledger;
+pub mod queue;
 mod readiness;
 mod receive;
 mod run;

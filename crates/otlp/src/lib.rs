@@ -48,6 +48,8 @@
 //! - **Hedges**: on by default, because an export may arrive twice and a serial sender must not stall.
 //! - **Collectors at run time**: [`OtlpClient::set_collectors`]; statistics, weights, drains through
 //!   [`OtlpClient::balancer`].
+//! - **Under the stock SDK**: as the HTTP client of `opentelemetry-otlp`, and as exporters, by the features
+//!   `opentelemetry-http` and `opentelemetry-sdk` (module `sdk`).
 //!
 //! # What it does not do
 //! It makes no spans and batches none: that is the SDK's. It keeps no queue: what is not acknowledged in time is the
@@ -83,6 +85,8 @@ mod error;
 mod export;
 mod response;
 pub mod rpc;
+#[cfg(any(feature = "opentelemetry-http", feature = "opentelemetry-sdk"))]
+pub mod sdk;
 
 pub use evenkeel::balancer::BackendId;
 pub use evenkeel_otlp_wire::{Part, RouteBy, Signal, WireError, count_items, split};

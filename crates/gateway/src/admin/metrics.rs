@@ -7,6 +7,7 @@ use evenkeel::stats::Readiness;
 use evenkeel_otlp::Signal;
 
 use super::Admin;
+use crate::queue::QueueStats;
 use crate::telemetry::{Answered, Transport};
 
 /// All metrics.
@@ -16,6 +17,9 @@ pub(super) fn write(admin: &Admin) -> String {
         family: "",
     };
     of_requests(admin, &mut page);
+    if let Some(queue) = admin.exchange.queue() {
+        of_queue(&queue.stats(), &mut page);
+    }
     of_delivery(&admin.exchange.now().client.balancer().stats(), &mut page);
     page.text
 }
@@ -116,6 +120,70 @@ fn of_requests(admin: &Admin, page: &mut Page) {
         "Whether /readyz says yes.",
         u8::from(admin.serving.now()),
     );
+}
+
+fn of_queue(queue: &QueueStats, page: &mut Page) {
+    let gauges = [
+        (
+            "evenkeel_queue_records",
+            "Requests in the queue on disk.",
+            queue.records,
+        ),
+        (
+            "evenkeel_queue_bytes",
+            "What they take of max_bytes.",
+            queue.bytes,
+        ),
+        ("evenkeel_queue_max_bytes", "The limit.", queue.max_bytes),
+        (
+            "evenkeel_queue_in_flight",
+            "Requests of the queue that are under way to collectors.",
+            queue.in_flight,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        page.one(name, "gauge", help, value);
+    }
+    let ended = "Requests that left the queue, by what became of them.";
+    page.family("evenkeel_queue_ended_total", "counter", ended);
+    for (outcome, count) in [
+        ("delivered", queue.delivered),
+        ("dropped", queue.dropped),
+        ("expired", queue.expired),
+        ("damaged", queue.damaged),
+    ] {
+        page.sample(&[("outcome", outcome)], count);
+    }
+    let counters = [
+        (
+            "evenkeel_queue_pushed_total",
+            "Requests that the queue took.",
+            queue.pushed,
+        ),
+        (
+            "evenkeel_queue_refused_total",
+            "Requests that it refused at a limit.",
+            queue.refused,
+        ),
+        (
+            "evenkeel_queue_retries_total",
+            "Deliveries beyond the first of a request.",
+            queue.retries,
+        ),
+        (
+            "evenkeel_queue_commits_total",
+            "Times the disk was synced.",
+            queue.commits,
+        ),
+        (
+            "evenkeel_queue_replayed_total",
+            "Requests that were there at the start.",
+            queue.replayed,
+        ),
+    ];
+    for (name, help, value) in counters {
+        page.one(name, "counter", help, value);
+    }
 }
 
 fn of_delivery(stats: &LoadBalancerStats, page: &mut Page) {

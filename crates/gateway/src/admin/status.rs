@@ -6,6 +6,7 @@ use evenkeel::balancer::BackendStats;
 use serde_json::{Value, json};
 
 use super::Admin;
+use crate::queue::QueueStats;
 
 /// All of it.
 pub(super) fn write(admin: &Admin) -> String {
@@ -32,11 +33,30 @@ pub(super) fn write(admin: &Admin) -> String {
             "p99_ms": ms(stats.requests.latency.p99),
             "max_ms": ms(stats.requests.latency.max),
         },
+        "queue": admin.exchange.queue().map(|queue| of_queue(&queue.stats())),
         "reloads": admin.telemetry.reloads.get(),
         "reloads_refused": admin.telemetry.reloads_refused.get(),
         "collectors": stats.backends.iter().map(collector).collect::<Vec<_>>(),
     });
     format!("{status:#}\n")
+}
+
+fn of_queue(queue: &QueueStats) -> Value {
+    json!({
+        "records": queue.records,
+        "bytes": queue.bytes,
+        "max_bytes": queue.max_bytes,
+        "in_flight": queue.in_flight,
+        "replayed": queue.replayed,
+        "pushed": queue.pushed,
+        "refused": queue.refused,
+        "delivered": queue.delivered,
+        "dropped": queue.dropped,
+        "expired": queue.expired,
+        "damaged": queue.damaged,
+        "retries": queue.retries,
+        "commits": queue.commits,
+    })
 }
 
 fn collector(backend: &BackendStats) -> Value {

@@ -33,6 +33,7 @@ impl GatewayConfig {
                 ("receiver", config.receiver == now.receiver),
                 ("limits", config.limits == now.limits),
                 ("admin", config.admin == now.admin),
+                ("queue", config.queue == now.queue),
                 ("threads", config.threads == now.threads),
                 ("reload_interval", config.reload_interval == now.reload_interval),
             ];
@@ -132,6 +133,7 @@ impl GatewayConfig {
         time("limits.retry_after", limits.retry_after, ms, hour)?;
 
         self.validate_ports()?;
+        self.validate_queue()?;
         self.validate_collectors()?;
         self.validate_route()?;
         self.client().validate().map_err(of_client)
@@ -154,6 +156,28 @@ impl GatewayConfig {
             }
         }
         Ok(())
+    }
+
+    fn validate_queue(&self) -> Result<(), ConfigError> {
+        let Some(queue) = &self.queue else {
+            return Ok(());
+        };
+        queue.validate().map_err(|error| {
+            let message = format!("{}, must be {}", error.value, error.expected);
+            wrong(&format!("queue.{}", error.field), message)
+        })?;
+        // Pages are a power of two long.
+        let needed = self
+            .limits
+            .max_body_size
+            .0
+            .saturating_add(1 << 10)
+            .saturating_mul(2);
+        let message = format!(
+            "{} is too little for a request of limits.max_body_size, {}",
+            queue.max_bytes, self.limits.max_body_size
+        );
+        check(queue.max_bytes.0 >= needed, "queue.max_bytes", message)
     }
 
     fn validate_collectors(&self) -> Result<(), ConfigError> {

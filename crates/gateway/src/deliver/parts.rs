@@ -128,6 +128,46 @@ pub(super) async fn send(
     }
 }
 
+/// What became of the parts of a request after one attempt at each.
+pub(super) struct Round {
+    pub(super) accepted: usize,
+    pub(super) partial: PartialSuccess,
+    /// Why the first was rejected that must not be sent again.
+    pub(super) rejected: Option<Refusal>,
+    /// Those that may be sent again, as one request, with the last one's reason.
+    pub(super) rest: Option<(Export, SendError)>,
+}
+
+/// Sends all parts at once, each once over as many collectors as it takes.
+pub(super) async fn send_once(delivery: &Delivery, Split(parts): Split, timeout: Duration) -> Round {
+    let mut tally = Tally::default();
+    let (failed, last) = round(delivery, parts, Instant::now() + timeout, &mut tally).await;
+    Round {
+        accepted: tally.accepted,
+        partial: tally.partial,
+        rejected: tally.rejected,
+        rest: joined(failed).zip(last),
+    }
+}
+
+/// Parts of one request put together again: messages one behind the other are one with the items of all.
+fn joined(mut parts: Vec<Part>) -> Option<Export> {
+    let first = parts.pop()?.export;
+    if parts.is_empty() {
+        return Some(first);
+    }
+    let mut body = first.body().to_vec();
+    for part in &parts {
+        body.extend_from_slice(part.export.body());
+    }
+    Some(Export::new(
+        first.signal(),
+        first.encoding(),
+        first.compression(),
+        body.into(),
+    ))
+}
+
 /// Sends these parts, and gives back those that may be sent again, with the last one's reason.
 async fn round(
     delivery: &Delivery,

@@ -15,10 +15,10 @@ use crate::until;
 const BINARY: &str = env!("CARGO_BIN_EXE_evenkeel");
 
 /// A file that is gone with the test.
-struct File(PathBuf);
+pub(crate) struct File(pub(crate) PathBuf);
 
 impl File {
-    fn new(name: &str, text: &str) -> Self {
+    pub(crate) fn new(name: &str, text: &str) -> Self {
         let file = Self(std::env::temp_dir().join(format!("evenkeel-{name}-{}.toml", std::process::id())));
         file.write(text);
         file
@@ -40,14 +40,14 @@ impl Drop for File {
 }
 
 /// The running binary; killed when it is dropped.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    grpc: SocketAddr,
+    pub(crate) grpc: SocketAddr,
     admin: SocketAddr,
 }
 
 impl Running {
-    fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = Command::new(BINARY)
             .arg("run")
             .args(args)
@@ -67,7 +67,7 @@ impl Running {
         Self { child, grpc, admin }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let told = Command::new("kill")
             .args([name, &self.child.id().to_string()])
             .status()
@@ -90,7 +90,7 @@ impl Drop for Running {
     }
 }
 
-fn file_for(collector: &Collector, more: &str) -> String {
+pub(crate) fn file_for(collector: &Collector, more: &str) -> String {
     format!(
         "{more}\nreceiver.grpc = \"127.0.0.1:0\"\nreceiver.http = \"off\"\nadmin.listen = \"127.0.0.1:0\"\n\
          [[collectors]]\nendpoint = \"{}\"\n",

@@ -15,11 +15,14 @@ mod config;
 mod drain;
 mod limits;
 mod pass_through;
+mod queue;
+mod queue_kill;
 mod reload;
 mod requests;
 mod route;
 mod sender;
 mod statuses;
+mod stock_sdk;
 mod tools;
 
 use std::time::Duration;

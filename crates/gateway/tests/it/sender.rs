@@ -81,6 +81,21 @@ impl Grpc {
         self.call(TRACES, &[], framed(false, message)).await
     }
 
+    /// The same; `None` if the connection goes before there is an answer.
+    pub(crate) async fn try_export(&mut self, message: &[u8]) -> Option<Code> {
+        let request = Request::post(format!("http://{}{TRACES}", self.1))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(Full::new(framed(false, message).into()))
+            .ok()?;
+        self.0.ready().await.ok()?;
+        let response = self.0.send_request(request).await.ok()?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.ok()?;
+        let trailers = body.trailers().unwrap_or(&head.headers);
+        RpcStatus::from_trailers(trailers).map(|status| status.code)
+    }
+
     /// Whether the connection is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.0.is_closed()

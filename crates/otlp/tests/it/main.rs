@@ -12,6 +12,8 @@ mod config;
 mod faults;
 mod members;
 mod requests;
+#[cfg(all(feature = "opentelemetry-http", feature = "opentelemetry-sdk"))]
+mod sdk;
 mod table;
 #[cfg(feature = "tls")]
 mod tls;
