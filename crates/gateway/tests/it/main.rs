@@ -1,5 +1,12 @@
 //! The gateway in this process, between scripted collectors and clients that do as they please.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod admin;
 mod bad_input;
 mod binary;
