@@ -11,6 +11,7 @@ use clap::{ArgGroup, Args as ClapArgs};
 use evenkeel::ConfigError;
 use evenkeel::balancer::LoadBalancingStrategy;
 use evenkeel_otlp::Endpoint;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 use tracing::{error, info, warn};
@@ -109,6 +110,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         .with_writer(std::io::stderr)
         .with_target(false)
         .init();
+    raise_descriptors();
     let seen = args.config.as_ref().and_then(|path| std::fs::read(path).ok());
     let config = match args.config() {
         Ok(config) => config,
@@ -127,6 +129,15 @@ fn threads(configured: usize) -> NonZeroUsize {
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         NonZeroUsize::new(processors / 2).unwrap_or(NonZeroUsize::MIN)
     })
+}
+
+/// As many descriptors as the system allows: what is allowed at first is mostly 1024, for programs that use `select`.
+fn raise_descriptors() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Says why it did not start.

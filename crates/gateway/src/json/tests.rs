@@ -265,3 +265,24 @@ fn nesting_without_end_is_refused_and_no_overflow() {
     let json = format!(r#"{{"resourceSpans":[{{"resource":{{"attributes":[{{"value":{deep}"#);
     assert!(refused(&json).contains("recursion"));
 }
+
+proptest::proptest! {
+    /// What is taken is protobuf, and what is not is an error; nothing panics.
+    #[test]
+    fn damaged_json_is_refused_or_becomes_protobuf(
+        damage in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), 0_u8..128), 0..4),
+    ) {
+        let json = r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"k","value":{"intValue":"7"}}]},
+            "scopeSpans":[{"spans":[{"traceId":"0102","kind":2,"startTimeUnixNano":"5","status":{"code":1},
+            "attributes":[{"key":"a","value":{"arrayValue":{"values":[{"doubleValue":1e3},{"bytesValue":"AQ=="}]}}}]
+            }]}]}]}"#;
+        let mut bytes = json.as_bytes().to_vec();
+        for (index, byte) in damage {
+            let at = index.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Ok(protobuf) = to_protobuf(&bytes, Signal::Traces) {
+            proptest::prop_assert!(ExportTraceServiceRequest::decode(&*protobuf).is_ok());
+        }
+    }
+}

@@ -73,15 +73,8 @@ impl Connections {
         });
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let mut open = self.open.lock();
-        if open.len() >= self.max {
-            let idle = open.iter().filter(|(_, connection)| connection.is_idle());
-            let (&longest, _) = idle.min_by_key(|(serial, connection)| {
-                let used = connection.used.load(Ordering::Relaxed);
-                (used, connection.last.load(Ordering::Relaxed), **serial)
-            })?;
-            if let Some(connection) = open.remove(&longest) {
-                connection.tell(Order::Abort);
-            }
+        if open.len() >= self.max && !evict(&mut open) {
+            return None;
         }
         open.insert(serial, Arc::clone(&connection));
         Some(Seat {
@@ -89,6 +82,11 @@ impl Connections {
             connection,
             serial,
         })
+    }
+
+    /// Ends the connection that has been idle longest: there is something else that lacks room.
+    pub(super) fn make_room(&self) {
+        evict(&mut self.open.lock());
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -141,6 +139,22 @@ impl Connections {
             changed.await;
         }
     }
+}
+
+/// Ends one that is idle, those that never had a request first; `false` if none is.
+fn evict(open: &mut HashMap<u64, Arc<Connection>>) -> bool {
+    let idle = open.iter().filter(|(_, connection)| connection.is_idle());
+    let longest = idle.min_by_key(|(serial, connection)| {
+        let used = connection.used.load(Ordering::Relaxed);
+        (used, connection.last.load(Ordering::Relaxed), **serial)
+    });
+    let Some((&serial, _)) = longest else {
+        return false;
+    };
+    if let Some(connection) = open.remove(&serial) {
+        connection.tell(Order::Abort);
+    }
+    true
 }
 
 /// At least one, so that what came within the same tick is not idle yet.

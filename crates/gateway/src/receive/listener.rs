@@ -59,6 +59,8 @@ pub(crate) async fn accept<A: Answer>(
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
                 warn!(%error, "no connection can be accepted");
+                // Out of descriptors, mostly.
+                connections.make_room();
                 tokio::time::sleep(REST).await;
                 continue;
             }

@@ -310,3 +310,101 @@ async fn an_empty_request_is_a_success() {
         assert_eq!(answer.status, 200, "{route}");
     }
 }
+
+/// Requests as they should be, over HTTP/1.1 and HTTP/2, as bytes on the wire.
+fn good_requests() -> Vec<Vec<u8>> {
+    let body = one_span(1);
+    let head = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: g\r\ncontent-type: application/x-protobuf\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let json = "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"name\":\"n\",\"kind\":1}]}]}]}";
+    let chunked = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: g\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
+         {:x}\r\n{json}\r\n0\r\n\r\n",
+        json.len()
+    );
+    // The greeting, empty SETTINGS, and a stream: a HEADERS frame of static and literal fields, then DATA.
+    let mut h2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00".to_vec();
+    let mut headers = vec![0x83, 0x86];
+    for (name, value) in [
+        (":path", TRACES),
+        (":authority", "g"),
+        ("content-type", "application/grpc"),
+    ] {
+        headers.extend([0, u8::try_from(name.len()).unwrap()]);
+        headers.extend(name.bytes());
+        headers.push(u8::try_from(value.len()).unwrap());
+        headers.extend(value.bytes());
+    }
+    let data = framed(false, &body);
+    for (kind, flags, payload) in [(1, 4, headers), (0, 1, data)] {
+        h2.extend([
+            0,
+            0,
+            u8::try_from(payload.len()).unwrap(),
+            kind,
+            flags,
+            0,
+            0,
+            0,
+            1,
+        ]);
+        h2.extend(payload);
+    }
+    vec![[head.as_bytes(), &body].concat(), chunked.into_bytes(), h2]
+}
+
+/// Bounded, and the same in every run: 300 requests, each damaged in a few places.
+#[tokio::test]
+async fn whatever_bytes_come_the_gateway_goes_on() {
+    let collector = Collector::start().await;
+    let mut config = config_with(
+        &[&collector],
+        "route = \"service\"\nlimits.body_timeout = \"200ms\"",
+    );
+    config.receiver.header_timeout = Duration::from_secs(1);
+    let gateway = Gateway::start(config).unwrap();
+    let good = good_requests();
+    for request in &good {
+        let before = collector.count();
+        let mut stream = TcpStream::connect(gateway.http_address().unwrap()).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        until("it arrives", async || collector.count() == before + 1).await;
+    }
+    let mut random = fastrand::Rng::with_seed(0x5eed);
+    for _ in 0..300 {
+        let mut bytes = good[random.usize(..good.len())].clone();
+        for _ in 0..random.usize(1..6) {
+            let at = random.usize(..bytes.len());
+            match random.u8(..4) {
+                0 => bytes[at] = random.u8(..),
+                1 => drop(bytes.drain(at..)),
+                2 => bytes.insert(at, random.u8(..)),
+                _ => {
+                    let (from, to) = (at.min(9), at);
+                    let again = bytes[from..to].to_vec();
+                    bytes.extend(again);
+                }
+            }
+            if bytes.is_empty() {
+                break;
+            }
+        }
+        let mut stream = TcpStream::connect(gateway.http_address().unwrap()).await.unwrap();
+        let _ = stream.write_all(&bytes).await;
+        let _ = stream.shutdown().await;
+        let read = async { stream.read_to_end(&mut Vec::new()).await };
+        let ended = tokio::time::timeout(Duration::from_secs(20), read).await;
+        assert!(ended.is_ok(), "nobody ends the connection of {bytes:?}");
+    }
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    assert_eq!(sender.export(&one_span(1)).await.status.code, Code::Ok);
+    let metrics = get(gateway.admin_address(), "/metrics").await;
+    assert!(
+        metrics.text().contains("evenkeel_held_bytes 0\n"),
+        "{}",
+        metrics.text()
+    );
+    assert!(metrics.text().contains("evenkeel_requests_in_flight 0\n"));
+}

@@ -10,14 +10,21 @@ use crate::requests::one_span;
 use crate::sender::{Grpc, post};
 use crate::{config_with, gateway};
 
-/// One request to a gateway that sends each request once.
-async fn told(what: Do) -> (RpcStatus, u16, String) {
+/// A gateway that sends each request once, to a collector that does this.
+async fn before(what: Do) -> (Collector, Gateway) {
     let collector = Collector::start().await;
     let config = config_with(&[&collector], "client.balancer.max_retries = 0");
-    let gateway = Gateway::start(config).unwrap();
     collector.always(what);
+    let gateway = Gateway::start(config).unwrap();
+    (collector, gateway)
+}
+
+/// One request over each protocol, to gateways that know nothing of the collector yet.
+async fn told(what: Do) -> (RpcStatus, u16, String) {
+    let (_collector, gateway) = before(what.clone()).await;
     let mut sender = Grpc::connect(gateway.grpc_address()).await;
     let called = sender.export(&one_span(1)).await;
+    let (_collector, gateway) = before(what).await;
     let headers = [("content-type", "application/x-protobuf")];
     let answer = post(gateway.http_address(), "/v1/traces", &headers, one_span(1)).await;
     let status = RpcStatus::decode_protobuf(&answer.body).unwrap();

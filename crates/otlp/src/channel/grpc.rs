@@ -111,9 +111,14 @@ impl GrpcChannel {
         }
         // A clone has no stream of its own that it waits for, and so never refuses.
         let mut sender = live.sender.clone();
-        let (answer, mut stream) = sender
-            .send_request(request, false)
-            .map_err(|error| lost(&error))?;
+        let ended = |error: &h2::Error| {
+            if is_farewell(error) {
+                live.retired.notify_one();
+            }
+            lost(error)
+        };
+        let sending = sender.send_request(request, false);
+        let (answer, mut stream) = sending.map_err(|error| ended(&error))?;
         let compressed = export.compression() != Compression::None;
         let framed = Framed::new(compressed, export.body().clone());
         // h2 keeps what the peer's windows do not take yet; that is our bytes, counted once more.
@@ -122,7 +127,7 @@ impl GrpcChannel {
         // An answer may be there though the peer would not read all: then that is what counts.
         let (head, body) = match answer.await {
             Ok(answer) => answer.into_parts(),
-            Err(error) => return Err(lost(&sent.err().unwrap_or(error))),
+            Err(error) => return Err(ended(&sent.err().unwrap_or(error))),
         };
         live.answered.fetch_add(1, Ordering::Relaxed);
         self.read(export.signal(), head.status, &head.headers, body).await
@@ -240,11 +245,15 @@ fn no_answer(reason: String) -> Box<AttemptError> {
     AttemptError::new(Kind::Status(RpcStatus::new(Code::Unavailable, reason)), verdict)
 }
 
+/// The server asked us to go, and is not sick: requests that are under way there end as they may.
+fn is_farewell(error: &h2::Error) -> bool {
+    error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)
+}
+
 /// The connection, or the stream, ended before the answer.
 fn lost(error: &h2::Error) -> Box<AttemptError> {
     let refused = error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-    let going = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
-    let verdict = if refused || going {
+    let verdict = if refused || is_farewell(error) {
         // It says itself that it has not looked at it, and a server that goes in peace is not sick.
         Classification::new(Outcome::Cancelled, Retry::Unsent)
     } else {

@@ -13,7 +13,8 @@ use evenkeel::health::{Backoff, BackoffConfig};
 use evenkeel::io_core::{AsyncConnection, Target};
 use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::dial::{Connect, Ups};
@@ -27,6 +28,8 @@ pub(super) struct Live {
     /// How many requests were handed to it, and how many were answered: by these the keeper sees silence.
     pub(super) sent: AtomicU64,
     pub(super) answered: AtomicU64,
+    /// The peer takes no more requests on it.
+    pub(super) retired: Notify,
 }
 
 /// Where the connections of a channel stand: for those who find none open.
@@ -94,12 +97,14 @@ const PINGS: u32 = 2;
 /// Keeps one connection open for as long as it is not dropped.
 pub(super) async fn keep(keeper: Keeper) {
     let mut waits = backoff();
+    let mut leaving = JoinSet::new();
     loop {
+        while leaving.try_join_next().is_some() {}
         let opened = timeout(keeper.limits.connect_timeout, keeper.open()).await;
         let (error, lasted) = match opened {
             Ok(Ok((sender, connection, pings))) => {
                 let since = Instant::now();
-                let ended = keeper.serve(sender, connection, pings).await;
+                let ended = keeper.serve(sender, connection, pings, &mut leaving).await;
                 let lasted = since.elapsed();
                 tracing::info!(collector = %keeper.id, target = %keeper.target, ?lasted, reason = %ended, "connection ended");
                 (None, lasted)
@@ -144,19 +149,34 @@ impl Keeper {
         Ok((sender, connection, pings))
     }
 
-    /// Lets the connection be used until it ends; says why it did.
-    async fn serve(&self, sender: SendRequest<Framed>, mut connection: Driven, mut pings: PingPong) -> Down {
+    /// Lets the connection be used until it ends, or takes no more requests; says why it did.
+    async fn serve(
+        &self,
+        sender: SendRequest<Framed>,
+        mut connection: Driven,
+        mut pings: PingPong,
+        leaving: &mut JoinSet<()>,
+    ) -> Down {
         let live = Arc::new(Live {
             sender,
             in_flight: AtomicU32::new(0),
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            retired: Notify::new(),
         });
         let opened = Opening::new(self, live.clone());
         let mut silence = Silence::default();
         let ended = loop {
             let next = Instant::now() + self.limits.keep_alive_interval;
             tokio::select! {
+                () = live.retired.notified() => {
+                    // It ends when the requests that are on it have: they have deadlines.
+                    leaving.spawn(async move {
+                        let _ = connection.await;
+                    });
+                    drop(opened);
+                    return Down::Retired;
+                }
                 ended = &mut connection => break ended.map_or_else(Down::Lost, |()| Down::Closed),
                 () = sleep_until(next) => {
                     if silence.is_to_be_broken(&live) {
@@ -268,6 +288,7 @@ enum Down {
     Silent,
     Lost(h2::Error),
     Closed,
+    Retired,
 }
 
 impl fmt::Display for Down {
@@ -279,6 +300,7 @@ impl fmt::Display for Down {
             Self::Silent => f.write_str("no answer to a ping"),
             Self::Lost(error) => write!(f, "{error}"),
             Self::Closed => f.write_str("closed by the peer"),
+            Self::Retired => f.write_str("the peer takes no more requests on it"),
         }
     }
 }

@@ -250,6 +250,24 @@ async fn a_collector_that_sends_us_away_in_peace_loses_nothing() {
     assert_eq!(arrived(&collectors), (0..500).collect());
 }
 
+/// A connection that the server has said farewell to stays open as long as a request is on it.
+#[tokio::test]
+async fn a_farewell_with_a_request_on_the_way_holds_up_neither_it_nor_others() {
+    let collector = Collector::start(Protocol::Grpc).await;
+    let client = client_with([&collector], |config| config.balancer.hedging = None);
+    collector.next([Act::Hold, Act::GoAway]);
+    let held = tokio::spawn({
+        let client = client.clone();
+        async move { client.send(export(0)).await }
+    });
+    collector.until_received(1).await;
+    send_all(&client, 1..50).await;
+    assert_eq!(collector.connections(), 2);
+    collector.let_go();
+    assert_eq!(held.await.unwrap().unwrap().attempts, 1);
+    assert_eq!(collector.count(), 50);
+}
+
 /// Nobody listens at two of the three, and a packet to one of them is never answered.
 #[tokio::test]
 async fn a_dial_that_gets_nowhere_is_not_waited_for_while_another_collector_is_well() {
