@@ -98,6 +98,8 @@ fn run(command: Command) -> Result<(), Error> {
         Command::List { quick } => {
             print(runner::plan(&Options {
                 quick,
+                // What needs it is listed too, and nothing is run.
+                evenkeel: Some(PathBuf::from("evenkeel")),
                 ..Options::default()
             })?)?;
             print(Event::Done)
@@ -120,8 +122,9 @@ fn run(command: Command) -> Result<(), Error> {
                 peers,
                 size,
                 connect,
+                evenkeel,
             };
-            let children = Children::of_this_program()?.with_evenkeel(evenkeel);
+            let children = Children::of_this_program()?.with_evenkeel(options.evenkeel.clone());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|source| Error::Io {
                 what: "cannot start the runner",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::child::{Children, Server};
@@ -28,6 +29,8 @@ pub struct Options {
     pub peers: Peers,
     /// A server that runs elsewhere. Only scenarios that talk to one take part.
     pub connect: Option<SocketAddr>,
+    /// The binary `evenkeel`. Without it those scenarios take no part that start it.
+    pub evenkeel: Option<PathBuf>,
     /// Numbers in place of the sizes' own; a scenario that does not know one goes without it.
     pub size: Params,
 }
@@ -108,6 +111,16 @@ fn jobs(options: &Options) -> Result<Vec<Job>, Error> {
         }
         scenarios.retain(|scenario| scenario.server.is_some());
     }
+    if options.evenkeel.is_none() {
+        let needing = scenarios.iter().find(|scenario| scenario.needs_evenkeel);
+        if let Some(needing) = needing.filter(|_| !options.scenarios.is_empty()) {
+            return Err(Error::Usage(format!(
+                "scenario '{}' needs --evenkeel PATH, the gateway's binary",
+                needing.name
+            )));
+        }
+        scenarios.retain(|scenario| !scenario.needs_evenkeel);
+    }
     check_names(&scenarios, options)?;
     if options.repeats == Some(0) {
         return Err(Error::Usage("a run needs at least one repeat".to_owned()));
@@ -148,13 +161,16 @@ fn jobs(options: &Options) -> Result<Vec<Job>, Error> {
 
 /// A note for each contender whose program is not there, with how to install it.
 fn missing(options: &Options) -> Vec<Event> {
-    let asked =
-        |scenario: &Scenario| options.scenarios.is_empty() || options.scenarios.contains(&scenario.name);
+    let runs = |scenario: &Scenario| {
+        let named = options.scenarios.is_empty() || options.scenarios.contains(&scenario.name);
+        let possible = !scenario.needs_evenkeel || options.evenkeel.is_some();
+        named && possible && options.connect.is_none()
+    };
     let mut notes = Vec::new();
     for scenario in scenario::all()
         .unwrap_or_default()
         .iter()
-        .filter(|scenario| asked(scenario))
+        .filter(|scenario| runs(scenario))
     {
         for contender in &scenario.contenders {
             let named = options.contenders.is_empty() || options.contenders.contains(&contender.name);
@@ -444,6 +460,45 @@ mod tests {
         assert!(names.contains(&"io") && !names.contains(&"balancer"), "{names:?}");
         let error = planned(&["io", "balancer"]).unwrap_err().to_string();
         assert!(error.contains("'balancer' talks to no server"), "{error}");
+    }
+
+    #[test]
+    fn without_the_gateways_binary_only_those_run_that_do_not_start_it() {
+        let planned = |names: &[&str], evenkeel: Option<&str>| {
+            plan(&Options {
+                evenkeel: evenkeel.map(PathBuf::from),
+                ..options(names, &[])
+            })
+        };
+        let names = |event| {
+            let Event::Plan { scenarios } = event else {
+                panic!("not a plan");
+            };
+            let names = scenarios.into_iter().map(|s| s.name);
+            names.collect::<Vec<String>>()
+        };
+        let all = names(planned(&[], Some("evenkeel")).unwrap());
+        let some = names(planned(&[], None).unwrap());
+        assert!(all.iter().any(|name| name == "gateway") && !some.iter().any(|name| name == "gateway"));
+        assert!(some.iter().any(|name| name == "gateway-route"));
+        let error = planned(&["gateway"], None).unwrap_err().to_string();
+        assert!(error.contains("'gateway' needs --evenkeel"), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_takes_no_part_and_it_is_said_how_to_get_it() {
+        let options = Options {
+            evenkeel: Some(PathBuf::from("evenkeel")),
+            ..options(&["gateway-faults"], &[])
+        };
+        let notes = missing(&options);
+        let there = |program: &str| installed(program).is_some();
+        for program in ["envoy", "haproxy", "nginx"] {
+            let noted = notes.iter().any(|note| {
+                matches!(note, Event::Note { text, .. } if text.contains(program) && text.contains("install"))
+            });
+            assert_eq!(noted, !there(program), "{program}");
+        }
     }
 
     #[test]

@@ -240,7 +240,7 @@ fn a_wrong_name_lists_the_right_ones() {
 fn a_run_measures_every_contender_of_every_scenario() {
     // Small: this is a build without optimisation, on a machine that may be busy.
     let size = "connections=16,warm_up=2,rounds=2,naive_rounds=1,slices=3,duplex_pairs=20,tcp_pairs=20,\
-                operations=320,tasks=16,loans=200,contended=5,blocking=20,selections=2000,records=200";
+                operations=320,tasks=16,loans=200,contended=5,blocking=20,selections=2000,records=200,turns=1";
     let (ok, events, _) = run(&["run", "--quick", "--repeat", "1", "--size", size]);
     assert!(ok);
     let Some(Event::Plan { scenarios }) = events.first() else {

@@ -109,6 +109,9 @@ mod tests {
         );
         assert_eq!((value("stalled"), value("share")), (10.0, 9.722));
         note(&mut metrics, Case::KilledBusy, &told).unwrap();
+        assert_eq!(caveat(Case::Slow, &told), None);
+        told.fault.before = 24;
+        assert!(caveat(Case::Slow, &told).unwrap().contains("24 of 250"));
         assert_eq!(
             metrics.value("killed_busy_longest"),
             Some(100.0),
