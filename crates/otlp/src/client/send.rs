@@ -8,7 +8,7 @@ use evenkeel::{Repeat, RequestContext};
 
 use super::{OtlpClient, UnderWay};
 use crate::channel::{Answer, AttemptError, Channel, Kind};
-use crate::{Accepted, Export, SendError};
+use crate::{Accepted, Encoding, Export, Protocol, SendError};
 
 /// How one request is sent, where it differs from the client's config.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +67,12 @@ impl OtlpClient {
         if size > limit {
             return Err(SendError::TooLarge { size, limit });
         }
+        if export.encoding() != Encoding::Protobuf && !self.has_http() {
+            return Err(SendError::Unsupported {
+                backend: "(any)".into(),
+                reason: "all collectors are spoken to over gRPC, which carries no JSON".into(),
+            });
+        }
         let mut context = RequestContext::new().with_repeat(Repeat::Always);
         if let Some(key) = options.routing_key {
             context = context.with_hash(key);
@@ -89,6 +95,18 @@ impl OtlpClient {
             }),
             Err(error) => Err(SendError::from(error)),
         }
+    }
+
+    /// Whether a collector is spoken to over HTTP. Walks over all: for requests in JSON only.
+    fn has_http(&self) -> bool {
+        let balancer = &self.0.balancer;
+        let channels = balancer
+            .ids()
+            .into_iter()
+            .filter_map(|id| balancer.backend(id.as_str()));
+        channels
+            .into_iter()
+            .any(|channel| channel.protocol() == Protocol::HttpProtobuf)
     }
 }
 

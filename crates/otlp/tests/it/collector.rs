@@ -438,8 +438,20 @@ pub(crate) fn client_with<'a>(
     };
     // A machine that is busy with compiling is slow; only what tests are about is to end them.
     config.timeout = Duration::from_secs(60);
+    // By the same token: on such a machine anything may be hedged.
+    config.balancer.hedging = None;
     change(&mut config);
     OtlpClient::new(config).unwrap()
+}
+
+/// Until every connection that is opened beforehand is there.
+pub(crate) async fn connected(client: &OtlpClient) {
+    for id in client.balancer().ids() {
+        let channel = client.balancer().backend(id.as_str()).unwrap();
+        while channel.protocol() == Protocol::Grpc && channel.open_connections() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 /// A request that can be told from all others.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use evenkeel_otlp::{BuildError, Protocol, SendError};
 use tokio::task::JoinSet;
 
-use crate::collector::{Act, Collector, client_of, client_with, export};
+use crate::collector::{Act, Collector, client_of, export};
 
 #[tokio::test]
 async fn collectors_are_replaced_while_requests_are_under_way_and_none_is_lost() {
@@ -33,7 +33,7 @@ async fn collectors_are_replaced_while_requests_are_under_way_and_none_is_lost()
 async fn who_is_removed_finishes_what_it_has_and_gets_nothing_new() {
     for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
         let (leaving, staying) = (Collector::start(protocol).await, Collector::start(protocol).await);
-        let client = client_with([&leaving], |config| config.balancer.hedging = None);
+        let client = client_of([&leaving]);
         leaving.usually(Act::Hold);
         let sending = tokio::spawn({
             let client = client.clone();

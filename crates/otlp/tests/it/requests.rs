@@ -7,7 +7,7 @@ use evenkeel_otlp::{
     Compression, Encoding, Export, PartialSuccess, Protocol, SendError, SendOptions, Signal,
 };
 
-use crate::collector::{Act, Collector, client_of, client_with, export};
+use crate::collector::{Act, Collector, client_of, client_with, connected, export};
 
 const BOTH: [Protocol; 2] = [Protocol::Grpc, Protocol::HttpProtobuf];
 
@@ -63,7 +63,9 @@ async fn partial_success_is_passed_up_and_never_sent_again() {
         for collector in &collectors {
             collector.usually(Act::Partial(partial.clone()));
         }
-        let accepted = client_of(&collectors).send(export(1)).await.unwrap();
+        let client = client_of(&collectors);
+        connected(&client).await;
+        let accepted = client.send(export(1)).await.unwrap();
         assert_eq!((accepted.partial, accepted.attempts), (Some(partial), 1));
         assert_eq!(collectors.iter().map(Collector::count).sum::<usize>(), 1);
     }
@@ -198,7 +200,6 @@ async fn a_limit_of_requests_under_way_is_kept_and_named() {
     let client = client_with([&collector], |config| {
         config.max_in_flight = 2;
         config.balancer.max_retries = 0;
-        config.balancer.hedging = None;
     });
     let two = [client.clone(), client.clone()]
         .map(|client| tokio::spawn(async move { client.send(export(1)).await }));

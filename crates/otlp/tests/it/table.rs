@@ -5,7 +5,7 @@ use std::time::Duration;
 use evenkeel_otlp::rpc::{Code, RpcStatus};
 use evenkeel_otlp::{Protocol, SendError};
 
-use crate::collector::{Act, Collector, client_with, export};
+use crate::collector::{Act, Collector, client_with, connected, export};
 
 /// What is to come of a request whose first collector answers in some way and whose second accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +23,13 @@ async fn fate_of(protocol: Protocol, act: Act, expected: Fate) -> bool {
     bad.usually(act.clone());
     let client = client_with([&bad], |config| {
         config.balancer.max_retries = 1;
-        config.balancer.hedging = None;
         config.health_checks = evenkeel_otlp::HealthChecks::None;
         // The other is asked only when the first was.
         let mut good = good.described();
         good.weight = 0;
         config.collectors.push(good);
     });
+    connected(&client).await;
     let sent = client.send(export(1)).await;
     let what = format!("{protocol} {act:?}: {sent:?}");
     match (expected, &sent) {
