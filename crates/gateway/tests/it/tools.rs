@@ -301,5 +301,8 @@ fn the_demo_loses_nothing_while_collectors_die_hang_and_come_back() {
 #[test]
 fn the_demo_ends_by_its_key() {
     let (said, well) = demo(b"q", &[]);
-    assert!(well && said.lines().last().unwrap().contains("requests:"), "{said}");
+    assert!(
+        well && said.lines().last().unwrap().contains("requests:"),
+        "{said}"
+    );
 }
