@@ -124,7 +124,7 @@ async fn a_preview_goes_where_the_pick_goes_and_counts_nothing() {
             ..quick()
         };
         let balancer = balancer(5, config);
-        balancer.set_health("2", false).unwrap();
+        balancer.set_health("c", false).unwrap();
         let preview = balancer.preview();
         let mut places = Vec::new();
         for hash in (0..200_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)) {
