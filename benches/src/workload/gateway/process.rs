@@ -170,6 +170,16 @@ impl Process {
     }
 }
 
+impl Drop for Process {
+    fn drop(&mut self) {
+        // The workers too: killed alone, a master leaves them behind.
+        for pid in self.family() {
+            // It may have ended meanwhile.
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    }
+}
+
 /// Reads to the end, so that nobody waits for room in a pipe, and keeps the last line.
 async fn listen(stderr: Option<ChildStderr>, complaint: Arc<Mutex<String>>) {
     let Some(stderr) = stderr else { return };
