@@ -161,16 +161,79 @@ async fn a_request_that_is_too_large_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_not_held() {
+async fn who_has_taken_it_and_says_too_much_has_taken_it() {
     for protocol in BOTH {
         let collector = Collector::start(protocol).await;
-        let client = client_with([&collector], |config| {
-            config.max_response_size = 10_000;
-            config.balancer.max_retries = 0;
-        });
+        let client = client_with([&collector], |config| config.max_response_size = 10_000);
         collector.usually(Act::Partial(PartialSuccess::new(1, "x".repeat(20_000))));
-        let error = client.send(export(1)).await.unwrap_err();
-        assert!(error.to_string().contains("max_response_size = 10000"), "{error}");
+        for number in 0..2 {
+            let accepted = client.send(export(number)).await.unwrap();
+            let message = accepted.partial.unwrap().message;
+            assert!(message.contains("max_response_size = 10000"), "{message}");
+            assert_eq!(accepted.attempts, 1);
+        }
+        assert_eq!(collector.count(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_status_counts_however_long_its_body_is() {
+    let page = vec![b'x'; 200_000];
+    let (busy, well) = (
+        Collector::start(Protocol::HttpProtobuf).await,
+        Collector::start(Protocol::HttpProtobuf).await,
+    );
+    let client = client_with([&busy], |config| {
+        config.max_response_size = 10_000;
+        let mut well = well.described();
+        well.weight = 0;
+        config.collectors.push(well);
+    });
+    busy.usually(Act::Http(503, &[], page.clone()));
+    assert_eq!(client.send(export(1)).await.unwrap().attempts, 2);
+    let client = client_of([&well]);
+    well.usually(Act::Http(400, &[], page));
+    let error = client.send(export(2)).await.unwrap_err();
+    assert!(matches!(error, SendError::Rejected { .. }), "{error}");
+    assert_eq!(well.count(), 2);
+}
+
+/// A server that says how long its answer is and closes before its end.
+#[tokio::test]
+async fn a_status_counts_though_its_body_breaks_off() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    for (status, accepted) in [("200 OK", true), ("400 Bad Request", false)] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            let mut requests = 0;
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let mut read = Vec::new();
+                while !read.ends_with(&export(1).body()[..]) {
+                    if socket.read_buf(&mut read).await.unwrap() == 0 {
+                        break;
+                    }
+                }
+                if read.is_empty() {
+                    continue; // A check.
+                }
+                requests += 1;
+                assert_eq!(requests, 1, "it was sent again");
+                let head = format!("HTTP/1.1 {status}\r\ncontent-length: 100\r\n\r\nhalf");
+                socket.write_all(head.as_bytes()).await.unwrap();
+            }
+        });
+        let client = client_with([], |config| {
+            let mut collector = evenkeel_otlp::Collector::new(&url).unwrap();
+            collector.protocol = Some(Protocol::HttpProtobuf);
+            config.collectors.push(collector);
+        });
+        match client.send(export(1)).await {
+            Ok(taken) => assert!(accepted && taken.partial.is_some(), "{taken:?}"),
+            Err(error) => assert!(!accepted && !error.is_retryable(), "{error}"),
+        }
+        assert!(!serving.is_finished());
+        serving.abort();
     }
 }
 
