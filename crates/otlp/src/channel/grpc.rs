@@ -367,6 +367,8 @@ struct Place<'a>(&'a Live);
 
 impl<'a> Place<'a> {
     fn take(live: &'a Live, limit: usize) -> Result<Self, Box<AttemptError>> {
+        // What the peer allows as well: h2 would let the rest wait behind it, unseen.
+        let limit = limit.min(live.sender.current_max_send_streams());
         let before = live.in_flight.fetch_add(1, Ordering::Relaxed);
         let place = Self(live);
         if usize::try_from(before).is_ok_and(|before| before < limit) {

@@ -241,8 +241,9 @@ async fn a_status_counts_though_its_body_breaks_off() {
 async fn the_time_of_one_request_is_its_own() {
     for protocol in BOTH {
         let collector = Collector::start(protocol).await;
-        collector.usually(Act::Hang);
         let client = client_of([&collector]);
+        client.send(export(0)).await.unwrap();
+        collector.usually(Act::Hang);
         let options = SendOptions::new().with_timeout(Duration::from_millis(30));
         let error = client.send_with(export(1), &options).await.unwrap_err();
         assert!(
@@ -250,8 +251,8 @@ async fn the_time_of_one_request_is_its_own() {
             "{error}"
         );
         if protocol == Protocol::Grpc {
-            collector.until_received(1).await;
-            assert_eq!(collector.received()[0].headers["grpc-timeout"], "30000u");
+            collector.until_received(2).await;
+            assert_eq!(collector.received()[1].headers["grpc-timeout"], "30000u");
         }
     }
 }
@@ -279,6 +280,48 @@ async fn a_limit_of_requests_under_way_is_kept_and_named() {
     }
     collector.usually(Act::Accept);
     client.send(export(3)).await.unwrap();
+}
+
+/// h2 would let the second wait behind the first, unseen, until its time is over.
+#[tokio::test]
+async fn who_allows_one_request_at_a_time_gets_one_and_another_collector_the_next() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let accepted = std::sync::Arc::new(tokio::sync::Notify::new());
+    tokio::spawn({
+        let accepted = accepted.clone();
+        async move {
+            let mut held = Vec::new();
+            while let Ok((socket, _)) = listener.accept().await {
+                let mut builder = h2::server::Builder::new();
+                builder.max_concurrent_streams(1);
+                let Ok(mut connection) = builder.handshake::<_, Bytes>(socket).await else {
+                    continue;
+                };
+                while let Some(Ok(request)) = connection.accept().await {
+                    held.push(request);
+                    accepted.notify_one();
+                }
+            }
+        }
+    });
+    let well = Collector::start(Protocol::Grpc).await;
+    let client = client_with([], |config| {
+        config.health_checks = evenkeel_otlp::HealthChecks::None;
+        let mut well = well.described();
+        well.weight = 0;
+        let strict = evenkeel_otlp::Collector::new(&url).unwrap();
+        config.collectors = vec![strict, well];
+    });
+    connected(&client).await;
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.send(export(1)).await }
+    });
+    accepted.notified().await;
+    assert_eq!(client.send(export(2)).await.unwrap().attempts, 2);
+    assert_eq!(well.count(), 1);
+    first.abort();
 }
 
 #[tokio::test]
