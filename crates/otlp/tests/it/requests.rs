@@ -142,6 +142,27 @@ async fn json_goes_on_as_json_and_never_over_grpc() {
 }
 
 #[tokio::test]
+async fn json_is_not_dropped_while_those_who_take_it_are_down() {
+    let (grpc, mut http) = (
+        Collector::start(Protocol::Grpc).await,
+        Collector::start(Protocol::HttpProtobuf).await,
+    );
+    let json = Export::new(
+        Signal::Traces,
+        Encoding::Json,
+        Compression::None,
+        Bytes::from_static(b"{}"),
+    );
+    let client = client_with([&grpc, &http], |config| config.balancer.max_retries = 3);
+    client.send(json.clone()).await.unwrap();
+    http.kill().await;
+    for _ in 0..10 {
+        let error = client.send(json.clone()).await.unwrap_err();
+        assert!(error.is_retryable() && error.status().is_retryable(), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_is_too_large_is_refused_before_it_is_sent() {
     let collector = Collector::start(Protocol::Grpc).await;
     let client = client_with([&collector], |config| config.max_request_size = 999);
