@@ -25,6 +25,8 @@ pub(crate) struct Inner {
     balancer: LoadBalancer<Channel>,
     config: OtlpClientConfig,
     dialer: Dialer,
+    /// Where it was built: connections of collectors that come later are opened there too.
+    runtime: tokio::runtime::Handle,
     /// One change of the collectors at a time.
     changing: parking_lot::Mutex<()>,
     closed: AtomicBool,
@@ -39,9 +41,8 @@ impl OtlpClient {
     /// Names the field that makes no sense, or the collector that can not be a member.
     pub fn new(config: OtlpClientConfig) -> Result<Self, BuildError> {
         config.validate()?;
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(evenkeel::balancer::BuildError::NoRuntime.into());
-        }
+        let runtime = tokio::runtime::Handle::try_current();
+        let runtime = runtime.map_err(|_| evenkeel::balancer::BuildError::NoRuntime)?;
         let dialer = Dialer::new(&config)?;
         let servers = config.collectors.iter().map(|collector| {
             let channel = Channel::new(collector, &config, &dialer)?;
@@ -63,6 +64,7 @@ impl OtlpClient {
             balancer: builder.build()?,
             config,
             dialer,
+            runtime,
             changing: parking_lot::Mutex::new(()),
             closed: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),

@@ -1,6 +1,7 @@
 //! [`Collector`]: one destination, as plain data.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use evenkeel::balancer::BackendId;
 
@@ -16,7 +17,7 @@ use crate::{Endpoint, EndpointError, Protocol};
 /// assert_eq!(collector.id().as_str(), "http://collector-1:4318");
 /// # Ok::<(), evenkeel_otlp::EndpointError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -44,6 +45,21 @@ pub struct Collector {
     /// Headers that go to it with every request, beside the client's; of the same name they take their place.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "BTreeMap::is_empty"))]
     pub headers: BTreeMap<String, String>,
+}
+
+/// Without the values of headers, which may be secrets.
+impl fmt::Debug for Collector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collector")
+            .field("endpoint", &self.endpoint)
+            .field("id", &self.id)
+            .field("protocol", &self.protocol)
+            .field("weight", &self.weight)
+            .field("zone", &self.zone)
+            .field("priority", &self.priority)
+            .field("headers", &self.headers.keys())
+            .finish()
+    }
 }
 
 #[cfg(feature = "serde")]

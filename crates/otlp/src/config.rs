@@ -4,6 +4,7 @@
 mod balancer;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use evenkeel::balancer::{HedgeConfig, LoadBalancerConfig};
@@ -26,7 +27,7 @@ use crate::{BuildError, Collector, Compression, Protocol};
 /// assert!(config.validate().is_ok());
 /// # Ok::<(), evenkeel_otlp::EndpointError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -61,8 +62,8 @@ pub struct OtlpClientConfig {
     /// requests at a time, and the more share it, the fewer writes there are. More are for more cores than four.
     pub connections: usize,
 
-    /// gRPC: how many requests may be under way on one connection. 1 to 65 535; 256 by default. One beyond it
-    /// goes to another collector; if all are full, it is refused by [`SendError::Busy`](crate::SendError::Busy).
+    /// gRPC: how many requests may be under way on one connection, if the collector allows as many. 1 to 65 535;
+    /// 256 by default. One beyond it goes to another collector; if all are full, it is refused by [`SendError::Busy`](crate::SendError::Busy).
     pub max_in_flight: usize,
 
     /// HTTP/1.1: how many connections there may be to each collector, and so requests under way. 1 to 65 535;
@@ -119,6 +120,33 @@ pub enum HealthChecks {
     Tcp,
     /// Not at all: only real requests tell.
     None,
+}
+
+/// Without the values of headers, which may be secrets.
+impl fmt::Debug for OtlpClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("OtlpClientConfig");
+        shown
+            .field("collectors", &self.collectors)
+            .field("protocol", &self.protocol)
+            .field("compression", &self.compression)
+            .field("headers", &self.headers.keys())
+            .field("timeout", &self.timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("connections", &self.connections)
+            .field("max_in_flight", &self.max_in_flight)
+            .field("http_connections", &self.http_connections)
+            .field("keep_alive_interval", &self.keep_alive_interval)
+            .field("keep_alive_timeout", &self.keep_alive_timeout)
+            .field("max_request_size", &self.max_request_size)
+            .field("max_response_size", &self.max_response_size)
+            .field("balancer", &self.balancer);
+        #[cfg(feature = "checks")]
+        shown.field("health_checks", &self.health_checks);
+        #[cfg(feature = "tls")]
+        shown.field("tls", &self.tls);
+        shown.finish()
+    }
 }
 
 impl Default for OtlpClientConfig {

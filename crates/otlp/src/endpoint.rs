@@ -13,14 +13,17 @@ use crate::Protocol;
 
 /// Where a collector is: `http://collector:4317`, `https://collector:4318/otlp`, `unix:/run/collector.sock`.
 ///
-/// Without a scheme it is `http`; without a port it is OTLP's, 4317 for gRPC and 4318 for HTTP. Over HTTP the
-/// paths of the signals (`/v1/traces` and so on) are appended to its path, unless it was made by
-/// [`exact`](Self::exact). Over gRPC a path is passed over, since gRPC has its own.
+/// Without a port it is a URL's, 80 for `http` and 443 for `https`. Without a scheme it is `http`, and the port is
+/// OTLP's: 4317 for gRPC and 4318 for HTTP. Over HTTP the paths of the signals (`/v1/traces` and so on) are
+/// appended to its path, before its query, unless it was made by [`exact`](Self::exact). Over gRPC a path is
+/// passed over, since gRPC has its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     tls: bool,
+    /// Whether it says `http` or `https` itself.
+    schemed: bool,
     host: Host,
-    /// Without a slash at its end.
+    /// With its query.
     path: String,
     exact: bool,
     /// As it was given.
@@ -33,9 +36,6 @@ enum Host {
     Named(String, Option<u16>),
     Unix(Target),
 }
-
-const GRPC_PORT: u16 = 4317;
-const HTTP_PORT: u16 = 4318;
 
 impl Endpoint {
     /// The endpoint of one signal, whose path is used as it is: what
@@ -63,12 +63,49 @@ impl Endpoint {
         match &self.host {
             Host::Unix(target) => Ok(target.clone()),
             Host::Named(name, port) => {
-                let port = port.unwrap_or(match protocol {
-                    Protocol::Grpc => GRPC_PORT,
-                    Protocol::HttpProtobuf => HTTP_PORT,
-                });
+                let port = port.unwrap_or_else(|| self.usual_port(protocol));
                 Target::host(name, port).map_err(|source| self.refuse(source))
             }
+        }
+    }
+
+    /// The port that the scheme stands for.
+    const fn port_of_scheme(&self) -> u16 {
+        if self.tls { 443 } else { 80 }
+    }
+
+    const fn usual_port(&self, protocol: Protocol) -> u16 {
+        match protocol {
+            _ if self.schemed => self.port_of_scheme(),
+            Protocol::Grpc => 4317,
+            Protocol::HttpProtobuf => 4318,
+        }
+    }
+
+    /// Whether it says itself if it is spoken to over TLS.
+    pub(crate) const fn is_schemed(&self) -> bool {
+        self.schemed || matches!(self.host, Host::Unix(_))
+    }
+
+    /// The same one without a scheme, over TLS and by gRPC: at the port where it would be without.
+    pub(crate) fn secured(self) -> Self {
+        let port = match &self.host {
+            Host::Named(_, None) => format!(":{}", self.usual_port(Protocol::Grpc)),
+            _ => String::new(),
+        };
+        let path = self.text.find('/').unwrap_or(self.text.len());
+        let (host, path) = self.text.split_at(path);
+        let text = format!("https://{host}{port}{path}");
+        let host = match self.host {
+            Host::Named(name, port) => Host::Named(name, port.or(Some(4317))),
+            host @ Host::Unix(_) => host,
+        };
+        Self {
+            tls: true,
+            schemed: true,
+            host,
+            text,
+            ..self
         }
     }
 
@@ -88,10 +125,13 @@ impl Endpoint {
                 .path_and_query(grpc_path(signal))
                 .build(),
             Protocol::HttpProtobuf => {
-                let path = match (self.exact, self.path.is_empty()) {
-                    (true, true) => "/".to_owned(),
-                    (true, false) => self.path.clone(),
-                    (false, _) => format!("{}{}", self.path, http_path(signal)),
+                let path = if self.exact {
+                    let slash = if self.path.starts_with('/') { "" } else { "/" };
+                    format!("{slash}{}", self.path)
+                } else {
+                    let query = self.path.find('?').unwrap_or(self.path.len());
+                    let (path, query) = self.path.split_at(query);
+                    format!("{}{}{query}", path.trim_end_matches('/'), http_path(signal))
                 };
                 Ok(PathAndQuery::try_from(path)?.into())
             }
@@ -104,17 +144,17 @@ impl Endpoint {
             // Nobody asks for a name there; this is the one that gRPC libraries send.
             Host::Unix(_) => "localhost".to_owned(),
             Host::Named(name, port) => {
-                let usual = match protocol {
-                    Protocol::Grpc => GRPC_PORT,
-                    Protocol::HttpProtobuf => HTTP_PORT,
-                };
                 let bracketed = name.contains(':') && !name.starts_with('[');
                 let name = if bracketed {
                     format!("[{name}]")
                 } else {
                     name.clone()
                 };
-                format!("{name}:{}", port.unwrap_or(usual))
+                match port.unwrap_or_else(|| self.usual_port(protocol)) {
+                    // Some servers compare, and every other client leaves it out.
+                    port if port == self.port_of_scheme() => name,
+                    port => format!("{name}:{port}"),
+                }
             }
         };
         Ok(Authority::try_from(text)?)
@@ -162,27 +202,32 @@ impl FromStr for Endpoint {
             })?;
             return Ok(Self {
                 tls: false,
+                schemed: false,
                 host: Host::Unix(target),
                 path: String::new(),
                 exact: false,
                 text: text.to_owned(),
             });
         }
-        let (tls, rest) = match text.split_once("://") {
-            None => (false, text),
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
+        let (tls, schemed, rest) = match text.split_once("://") {
+            None => (false, false, text),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, true, rest),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, true, rest),
             Some(_) => return Err(refuse("the scheme is neither http nor https")),
         };
-        let (host, path) = match rest.find('/') {
+        let (host, path) = match rest.find(['/', '?']) {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
         };
         if path.contains('#') {
             return Err(refuse("it has a fragment"));
         }
-        PathAndQuery::try_from(if path.is_empty() { "/" } else { path })
-            .map_err(|_| refuse("its path is none"))?;
+        PathAndQuery::try_from(if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            format!("/{path}")
+        })
+        .map_err(|_| refuse("its path is none"))?;
         let authority = Authority::try_from(host).map_err(|_| refuse("its host and port are none"))?;
         if authority.as_str().contains('@') {
             return Err(refuse("it has a user; credentials go into headers"));
@@ -197,8 +242,9 @@ impl FromStr for Endpoint {
         };
         let endpoint = Self {
             tls,
+            schemed,
             host: Host::Named(authority.host().to_owned(), port),
-            path: path.trim_end_matches('/').to_owned(),
+            path: path.to_owned(),
             exact: false,
             text: text.to_owned(),
         };
@@ -276,24 +322,32 @@ mod tests {
                 "/v1/logs",
             ),
             ("collector", Protocol::Grpc, "collector:4317", "/v1/logs"),
+            ("collector", Protocol::HttpProtobuf, "collector:4318", "/v1/logs"),
+            ("https://collector", Protocol::Grpc, "collector:443", "/v1/logs"),
+            (
+                "http://collector?a=/b",
+                Protocol::Grpc,
+                "collector:80",
+                "/v1/logs?a=/b",
+            ),
             (
                 "https://Collector",
                 Protocol::HttpProtobuf,
-                "collector:4318",
+                "collector:443",
                 "/v1/logs",
             ),
             ("http://[::1]:1/", Protocol::HttpProtobuf, "[::1]:1", "/v1/logs"),
             (
                 "http://[::1]/a/b/",
                 Protocol::HttpProtobuf,
-                "[::1]:4318",
+                "[::1]:80",
                 "/a/b/v1/logs",
             ),
             (
                 "127.0.0.1:9/x?y=1",
                 Protocol::HttpProtobuf,
                 "127.0.0.1:9",
-                "/x?y=1/v1/logs",
+                "/x/v1/logs?y=1",
             ),
             (
                 "unix:///run/c.sock",
@@ -319,10 +373,42 @@ mod tests {
             ("http://c:1/in/traces", "/in/traces"),
             ("http://c:1", "/"),
             ("http://c:1/", "/"),
+            ("http://c:1/in/", "/in/"),
+            ("http://c:1?x=y", "/?x=y"),
         ] {
             let endpoint = Endpoint::exact(text).unwrap();
             let uri = endpoint.uri(Protocol::HttpProtobuf, Signal::Traces).unwrap();
             assert_eq!(uri.to_string(), path, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_port_that_a_scheme_stands_for_is_left_out_of_the_host() {
+        for (text, authority) in [
+            ("https://c/otlp", "c"),
+            ("https://c:443", "c"),
+            ("http://[::1]:80", "[::1]"),
+            ("http://c:443", "c:443"),
+            ("c", "c:4318"),
+        ] {
+            let endpoint: Endpoint = text.parse().unwrap();
+            let found = endpoint.authority(Protocol::HttpProtobuf).unwrap();
+            assert_eq!(found.as_str(), authority, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_secured_stays_where_it_was() {
+        for (text, secured) in [
+            ("c", "https://c:4317"),
+            ("c:1/x", "https://c:1/x"),
+            ("[::1]", "https://[::1]:4317"),
+        ] {
+            let endpoint: Endpoint = text.parse().unwrap();
+            let target = endpoint.target(Protocol::Grpc).unwrap();
+            let endpoint = endpoint.secured();
+            assert_eq!(endpoint, secured.parse().unwrap());
+            assert_eq!(endpoint.target(Protocol::Grpc).unwrap(), target);
         }
     }
 

@@ -30,12 +30,12 @@ impl OtlpClientConfig {
     ///
     /// | variable | what |
     /// |---|---|
-    /// | `ENDPOINT` | one or several, separated by commas; over HTTP the signal's own is used as it is, the general one gets `/v1/traces` and so on appended. `http://localhost:4317`, or 4318 over HTTP, by default |
-    /// | `PROTOCOL` | `grpc` (default) or `http/protobuf` |
+    /// | `ENDPOINT` | one or several, separated by commas; over HTTP the signal's own is used as it is, the general one gets `/v1/traces` and so on appended. `http://localhost:4318`, or 4317 over gRPC, by default |
+    /// | `PROTOCOL` | `http/protobuf` (default, as the specification has it) or `grpc` |
     /// | `HEADERS` | `name=value` pairs, separated by commas, values percent-encoded |
     /// | `TIMEOUT` | milliseconds; 10000 by default |
     /// | `COMPRESSION` | `none` (default), `gzip`, `zstd` |
-    /// | `INSECURE` | `true` or `false`: whether an endpoint without a scheme is `http` (default) or `https` |
+    /// | `INSECURE` | `true` or `false` (default): whether a gRPC endpoint without a scheme is `http` or `https`; over HTTP an endpoint must have one |
     /// | `CERTIFICATE` | file of the roots to trust; feature `tls` |
     /// | `CLIENT_CERTIFICATE`, `CLIENT_KEY` | files of our own certificate and its key; feature `tls` |
     ///
@@ -43,6 +43,7 @@ impl OtlpClientConfig {
     /// use evenkeel_otlp::OtlpClientConfig;
     ///
     /// let config = OtlpClientConfig::from_vars(None, |name| match name {
+    ///     "OTEL_EXPORTER_OTLP_PROTOCOL" => Some("grpc".to_owned()),
     ///     "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://a:4317,http://b:4317".to_owned()),
     ///     _ => None,
     /// })?;
@@ -57,7 +58,10 @@ impl OtlpClientConfig {
         look: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, EnvError> {
         let vars = Vars { signal, look: &look };
-        let mut config = Self::default();
+        let mut config = Self {
+            protocol: Protocol::HttpProtobuf,
+            ..Self::default()
+        };
         if let Some(protocol) = vars.find("PROTOCOL") {
             config.protocol = match &*protocol.value {
                 "grpc" => Protocol::Grpc,
@@ -143,7 +147,7 @@ impl Vars<'_> {
 
     fn collectors(&self, protocol: Protocol) -> Result<Vec<Collector>, EnvError> {
         let insecure = match self.find("INSECURE") {
-            None => true,
+            None => false,
             Some(found) => match found.value.to_ascii_lowercase().as_str() {
                 "true" => true,
                 "false" => false,
@@ -160,22 +164,25 @@ impl Vars<'_> {
             own: false,
         });
         let endpoints = found.value.split(',').map(|text| {
-            let text = text.trim();
-            let secured;
-            let schemed = text.contains("://") || text.starts_with("unix:");
-            let text = if insecure || schemed {
-                text
-            } else {
-                secured = format!("https://{text}");
-                &secured
-            };
             let parsed = match found.own && protocol == Protocol::HttpProtobuf {
                 true => Endpoint::exact(text),
                 false => text.parse(),
             };
-            parsed
-                .map(Collector::at)
-                .map_err(|error| found.refuse(&error.to_string()))
+            let endpoint = parsed.map_err(|error| found.refuse(&error.to_string()))?;
+            let endpoint = match protocol {
+                _ if endpoint.is_schemed() => endpoint,
+                Protocol::HttpProtobuf => {
+                    return Err(found.refuse(&format!("'{endpoint}' must begin with http:// or https://")));
+                }
+                Protocol::Grpc if insecure => endpoint,
+                Protocol::Grpc if cfg!(feature = "tls") => endpoint.secured(),
+                Protocol::Grpc => {
+                    let why =
+                        "has no scheme: that is TLS unless INSECURE is true, and TLS takes the feature 'tls'";
+                    return Err(found.refuse(&format!("'{endpoint}' {why}")));
+                }
+            };
+            Ok(Collector::at(endpoint))
         });
         endpoints.collect()
     }
@@ -268,13 +275,14 @@ mod tests {
     #[test]
     fn nothing_set_is_the_specifications_default() {
         let config = read(None, &[("HEADERS", ""), ("TIMEOUT", " ")]).unwrap();
-        assert_eq!(config.collectors[0].endpoint.to_string(), "http://localhost:4317");
+        assert_eq!(config.collectors[0].endpoint.to_string(), "http://localhost:4318");
         assert_eq!(
             (config.protocol, config.timeout),
-            (Protocol::Grpc, Duration::from_secs(10))
+            (Protocol::HttpProtobuf, Duration::from_secs(10))
         );
-        let http = read(None, &[("PROTOCOL", "http/protobuf")]).unwrap();
-        assert_eq!(paths(&http, Signal::Logs), ["localhost:4318/v1/logs"]);
+        assert_eq!(paths(&config, Signal::Logs), ["localhost:4318/v1/logs"]);
+        let grpc = read(None, &[("PROTOCOL", "grpc")]).unwrap();
+        assert_eq!(grpc.collectors[0].endpoint.to_string(), "http://localhost:4317");
     }
 
     #[test]
@@ -292,7 +300,7 @@ mod tests {
         assert_eq!(paths(&traces, Signal::Traces), ["c:2/in"]);
         assert_eq!(traces.timeout, Duration::from_millis(70));
         let logs = read(Some(Signal::Logs), &vars).unwrap();
-        assert_eq!(paths(&logs, Signal::Logs), ["a:4318/base/v1/logs", "b:1/v1/logs"]);
+        assert_eq!(paths(&logs, Signal::Logs), ["a:80/base/v1/logs", "b:1/v1/logs"]);
         assert_eq!(
             (logs.timeout, logs.compression),
             (Duration::from_secs(3), Compression::Gzip)
@@ -311,6 +319,7 @@ mod tests {
         let cases = [
             ("ENDPOINT", "http://a:4317,,http://b"),
             ("ENDPOINT", "ftp://a"),
+            ("ENDPOINT", "a:4318"),
             ("METRICS_ENDPOINT", "http://a:99999"),
             ("PROTOCOL", "http/json"),
             ("PROTOCOL", "carrier pigeon"),
@@ -337,12 +346,22 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_without_a_scheme_is_secure_if_it_is_said_not_to_be_insecure() {
-        for (insecure, tls) in [("true", false), ("false", true), ("FALSE", true)] {
-            let config = read(None, &[("INSECURE", insecure), ("ENDPOINT", "collector:4317")]);
-            match config {
+    fn an_endpoint_without_a_scheme_is_secure_unless_it_is_said_to_be_insecure() {
+        let cases: [(&[(&str, &str)], bool); 4] = [
+            (&[("INSECURE", "true")], false),
+            (&[("INSECURE", "false")], true),
+            (&[("INSECURE", "FALSE")], true),
+            (&[], true),
+        ];
+        for (insecure, tls) in cases {
+            let vars = [&[("PROTOCOL", "grpc"), ("ENDPOINT", "collector:4317")], insecure].concat();
+            match read(None, &vars) {
                 Ok(config) => assert_eq!(config.collectors[0].endpoint.is_tls(), tls),
-                Err(error) => assert!(tls && cfg!(not(feature = "tls")), "{error}"),
+                Err(error) => {
+                    assert!(tls && cfg!(not(feature = "tls")), "{error}");
+                    assert_eq!(error.variable, "OTEL_EXPORTER_OTLP_ENDPOINT");
+                    assert!(error.reason.contains("INSECURE"), "{error}");
+                }
             }
         }
     }

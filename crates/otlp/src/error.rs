@@ -122,8 +122,10 @@ pub enum SendError {
         attempts: FailedAttempts,
     },
     /// Every collector has as many requests under way as
-    /// [`max_in_flight`](crate::OtlpClientConfig::max_in_flight) allows.
-    #[error("{backend} and the others have max_in_flight = {limit} requests under way{attempts}")]
+    /// [`max_in_flight`](crate::OtlpClientConfig::max_in_flight) allows, or as it allows itself.
+    #[error(
+        "{backend} and the others have as many requests under way as max_in_flight or they allow, {limit}{attempts}"
+    )]
     Busy {
         /// The last that was asked.
         backend: BackendId,

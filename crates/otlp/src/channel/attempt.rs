@@ -49,7 +49,7 @@ impl fmt::Display for AttemptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Status(status) => write!(f, "{status}"),
-            Kind::Busy { limit } => write!(f, "max_in_flight = {limit} requests are under way"),
+            Kind::Busy { limit } => write!(f, "{limit} requests are under way, as many as may be"),
             Kind::Unsupported(reason) => f.write_str(reason),
         }
     }

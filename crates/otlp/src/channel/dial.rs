@@ -1,6 +1,7 @@
 //! [`Dialer`]: opens connections, plain or over TLS, for all channels of a client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use evenkeel::balancer::BackendId;
 use evenkeel::io_core::{AsyncConnection, AsyncIoConfig, AsyncIoManager, ConnectError, Target};
@@ -12,6 +13,15 @@ use crate::{BuildError, OtlpClientConfig, Protocol};
 
 /// How many gRPC channels of a client are connected: who has none of its own yet looks here whether to wait.
 pub(crate) type Ups = watch::Sender<usize>;
+
+/// How long what was sent may stay unacknowledged by the peer's kernel: as long as a ping may take to find out.
+/// A machine that is gone is found by this without one. Not so short that a lost packet or two end a connection.
+fn user_timeout(config: &OtlpClientConfig) -> Duration {
+    let silence = config
+        .keep_alive_interval
+        .saturating_add(config.keep_alive_timeout);
+    silence.clamp(Duration::from_secs(2), Duration::from_secs(24 * 3600))
+}
 
 /// What opens the connections of a client.
 pub(crate) struct Dialer {
@@ -35,6 +45,7 @@ impl Dialer {
     pub(crate) fn new(config: &OtlpClientConfig) -> Result<Self, BuildError> {
         let io = AsyncIoConfig {
             connect_timeout: config.connect_timeout,
+            user_timeout: Some(user_timeout(config)),
             // Each channel has its own limit, and each collector its channel.
             max_connections: 1 << 20,
             max_pending_operations: 1 << 20,
@@ -107,5 +118,21 @@ impl Connect {
         // A connection that waits for requests reads all the time; pings and attempts have their own deadlines.
         connection.set_read_timeout(None);
         Ok(connection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_is_gone_is_found_by_the_kernel_in_the_time_of_a_ping() {
+        let mut config = OtlpClientConfig::default();
+        assert_eq!(user_timeout(&config), Duration::from_secs(7));
+        config.keep_alive_interval = Duration::from_secs(365 * 24 * 3600);
+        assert!(Dialer::new(&config).is_ok());
+        config.keep_alive_interval = Duration::from_millis(10);
+        config.keep_alive_timeout = Duration::from_millis(10);
+        assert_eq!(user_timeout(&config), Duration::from_secs(2));
     }
 }

@@ -44,6 +44,10 @@ pub(super) struct GrpcChannel {
 /// Who found no connection and is told so within this time after it was lost has learnt nothing of the collector.
 const FRESH: Duration = Duration::from_millis(100);
 
+/// The request after which a connection is replaced. There are 2^30 stream ids of a client's, and those who are
+/// about to send when it is replaced need theirs.
+const LAST: u64 = if cfg!(test) { 5 } else { (1 << 30) - (1 << 20) };
+
 impl GrpcChannel {
     pub(super) fn open(
         id: &BackendId,
@@ -112,18 +116,28 @@ impl GrpcChannel {
         // A clone has no stream of its own that it waits for, and so never refuses.
         let mut sender = live.sender.clone();
         let ended = |error: &h2::Error| {
-            if is_farewell(error) {
+            // Whatever the reason is that it sends us away for, it takes no more on this connection.
+            if error.is_go_away() {
                 live.retired.notify_one();
             }
             lost(error)
         };
         let sending = sender.send_request(request, false);
-        let (answer, mut stream) = sending.map_err(|error| ended(&error))?;
+        let (answer, mut stream) = sending.map_err(|error| {
+            if is_ours(&error) {
+                // As when there are no stream ids left.
+                live.retired.notify_one();
+                return unsent(&error);
+            }
+            ended(&error)
+        })?;
         let compressed = export.compression() != Compression::None;
         let framed = Framed::new(compressed, export.body().clone());
         // h2 keeps what the peer's windows do not take yet; that is our bytes, counted once more.
         let sent = stream.send_data(framed, true);
-        live.sent.fetch_add(1, Ordering::Relaxed);
+        if live.sent.fetch_add(1, Ordering::Relaxed) == LAST {
+            live.retired.notify_one();
+        }
         // An answer may be there though the peer would not read all: then that is what counts.
         let (head, body) = match answer.await {
             Ok(answer) => answer.into_parts(),
@@ -188,13 +202,7 @@ impl GrpcChannel {
                 let data = data.map_err(|error| lost(&error))?;
                 // Only fails if there is less to release than we got.
                 let _ = body.flow_control().release_capacity(data.len());
-                if !message.add(data, self.max_response) {
-                    let reason = format!(
-                        "the answer is longer than max_response_size = {}",
-                        self.max_response
-                    );
-                    return Err(answered(RpcStatus::new(Code::Internal, reason)));
-                }
+                message.add(data, self.max_response);
             }
             let trailers = poll_fn(|context| body.poll_trailers(context)).await;
             let trailers = trailers.map_err(|error| lost(&error))?;
@@ -204,7 +212,13 @@ impl GrpcChannel {
             Some(status) if status.code == Code::Ok => {
                 let encoding = headers.get(GRPC_ENCODING).and_then(|value| value.to_str().ok());
                 let compression = encoding.map_or(Some(Compression::None), Compression::from_header);
-                Ok(partial(signal, compression, message.bytes(), self.max_response))
+                Ok(match message.bytes() {
+                    Some(framed) => partial(signal, compression, framed, self.max_response),
+                    None => unreadable(&format_args!(
+                        "it is longer than max_response_size = {}",
+                        self.max_response
+                    )),
+                })
             }
             Some(status) => Err(answered(status)),
             // No answer, however orderly it ended.
@@ -227,7 +241,11 @@ fn not_grpc(http: StatusCode, headers: &HeaderMap) -> Box<AttemptError> {
         Code::Ok => Code::Unknown,
         code => code,
     };
-    let verdict = classify::of_http(http.as_u16(), delay);
+    let verdict = if http.is_success() {
+        classify::of_grpc(&RpcStatus::new(code, ""))
+    } else {
+        classify::of_http(http.as_u16(), delay)
+    };
     let status = RpcStatus {
         retry_delay: delay.filter(|_| verdict.retry != Retry::Never),
         ..RpcStatus::new(code, format!("HTTP status {http}, and not gRPC"))
@@ -250,12 +268,27 @@ fn is_farewell(error: &h2::Error) -> bool {
     error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)
 }
 
+/// h2 itself refused: nothing was sent, and nobody is to blame.
+fn is_ours(error: &h2::Error) -> bool {
+    !(error.is_io() || error.is_go_away() || error.is_reset())
+}
+
+fn unsent(error: &h2::Error) -> Box<AttemptError> {
+    let status = RpcStatus::new(Code::Unavailable, error.to_string());
+    let verdict = Classification::new(Outcome::Cancelled, Retry::Unsent);
+    AttemptError::new(Kind::Status(status), verdict)
+}
+
 /// The connection, or the stream, ended before the answer.
 fn lost(error: &h2::Error) -> Box<AttemptError> {
     let refused = error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-    let verdict = if refused || is_farewell(error) {
+    if refused || is_farewell(error) {
         // It says itself that it has not looked at it, and a server that goes in peace is not sick.
-        Classification::new(Outcome::Cancelled, Retry::Unsent)
+        return unsent(error);
+    }
+    let verdict = if error.is_go_away() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM) {
+        // Our pings, or our cancelled requests, were too many for it.
+        Classification::new(Outcome::Cancelled, Retry::IfRepeatable)
     } else {
         let kind = error.get_io().map_or(FailureKind::Reset, FailureKind::of_io);
         Classification::failed(Phase::Read, kind, Retry::IfRepeatable)
@@ -278,12 +311,6 @@ fn partial(
     if framed.is_empty() || framed[..] == [0; GRPC_PREFIX] {
         return None;
     }
-    let unreadable = |reason: &dyn std::fmt::Display| {
-        Some(PartialSuccess::new(
-            0,
-            format!("the collector's answer can not be read: {reason}"),
-        ))
-    };
     let Some(compression) = compression else {
         return unreadable(&"it is compressed in a way that is not known");
     };
@@ -296,16 +323,27 @@ fn partial(
     }
 }
 
+fn unreadable(reason: &dyn std::fmt::Display) -> Option<PartialSuccess> {
+    let reason = format!("the collector's answer can not be read: {reason}");
+    Some(PartialSuccess::new(0, reason))
+}
+
 /// The body of an answer, which mostly is one piece.
 #[derive(Default)]
 struct Message {
     first: Bytes,
     more: BytesMut,
+    too_long: bool,
 }
 
 impl Message {
-    fn add(&mut self, data: Bytes, limit: usize) -> bool {
-        if self.first.is_empty() && self.more.is_empty() {
+    /// Of what is too long nothing is kept. It is read on, since the status comes after it.
+    fn add(&mut self, data: Bytes, limit: usize) {
+        let length = self.first.len().max(self.more.len()).saturating_add(data.len());
+        self.too_long |= length > limit.saturating_add(GRPC_PREFIX);
+        if self.too_long {
+            (self.first, self.more) = Default::default();
+        } else if self.first.is_empty() && self.more.is_empty() {
             self.first = data;
         } else {
             if self.more.is_empty() {
@@ -313,14 +351,14 @@ impl Message {
             }
             self.more.extend_from_slice(&data);
         }
-        self.first.len().max(self.more.len()) <= limit.saturating_add(GRPC_PREFIX)
     }
 
-    fn bytes(&mut self) -> &Bytes {
+    /// All of it; `None` if it was too long.
+    fn bytes(&mut self) -> Option<&Bytes> {
         if !self.more.is_empty() {
             self.first = self.more.split().freeze();
         }
-        &self.first
+        (!self.too_long).then_some(&self.first)
     }
 }
 
@@ -329,6 +367,8 @@ struct Place<'a>(&'a Live);
 
 impl<'a> Place<'a> {
     fn take(live: &'a Live, limit: usize) -> Result<Self, Box<AttemptError>> {
+        // What the peer allows as well: h2 would let the rest wait behind it, unseen.
+        let limit = limit.min(live.sender.current_max_send_streams());
         let before = live.in_flight.fetch_add(1, Ordering::Relaxed);
         let place = Self(live);
         if usize::try_from(before).is_ok_and(|before| before < limit) {
@@ -345,3 +385,6 @@ impl Drop for Place<'_> {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

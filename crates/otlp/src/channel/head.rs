@@ -10,14 +10,18 @@ pub(super) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encod
 pub(super) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// What is ours to set.
-const RESERVED: [&str; 9] = [
+const RESERVED: [&str; 13] = [
     "connection",
     "content-encoding",
     "content-length",
     "content-type",
+    "expect",
     "host",
+    "http2-settings",
     "keep-alive",
+    "proxy-connection",
     "te",
+    "trailer",
     "transfer-encoding",
     "upgrade",
 ];
@@ -133,8 +137,8 @@ fn insert_all(
         }
         let mut value =
             HeaderValue::try_from(value.as_str()).map_err(|_| refuse("its value is not a header's"))?;
-        // Keeps it out of HPACK's tables and of debug output.
-        value.set_sensitive(parsed == http::header::AUTHORIZATION);
+        // Keys have many names. Keeps it out of HPACK's tables and of debug output.
+        value.set_sensitive(true);
         into.insert(parsed, value);
     }
     Ok(())

@@ -4,8 +4,10 @@
 //! hand over between two.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use evenkeel::balancer::{BackendId, Classification, Outcome, Retry};
@@ -19,6 +21,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
+use tokio::time::timeout;
 
 use super::attempt::{AttemptError, Kind};
 use super::dial::Connect;
@@ -98,7 +101,10 @@ impl HttpChannel {
                 return Err(lost(&error, reused));
             }
         };
-        answer(export, status, &headers, &body)
+        if body.is_err() {
+            wire.mark_broken();
+        }
+        answer(export, status, &headers, body)
     }
 }
 
@@ -136,32 +142,48 @@ enum OpenError {
     Handshake(#[from] hyper::Error),
 }
 
+/// Why the body of an answer was not read to its end.
 #[derive(Debug, Error)]
-enum WireError {
+enum BodyError {
     #[error(transparent)]
     Http(#[from] hyper::Error),
-    #[error("the answer is longer than max_response_size = {limit}")]
+    #[error("it is longer than max_response_size = {limit}")]
     TooLong { limit: usize },
+    #[error("it did not end within {ERROR_TIME:?}")]
+    TooSlow,
 }
 
-type Read = (StatusCode, HeaderMap, Bytes);
+/// The status decides, so that an answer is one also if its body is not to be had.
+type Read = (StatusCode, HeaderMap, Result<Bytes, BodyError>);
+
+/// The most that is read of the body of a refusal, and for how long.
+const ERROR_SIZE: usize = 64 * 1024;
+const ERROR_TIME: Duration = Duration::from_secs(1);
 
 impl Wire {
-    /// Sends, and reads the whole answer.
+    /// Sends, and reads the answer, of a refusal's body no more than is worth it.
     async fn exchange(
         &mut self,
         request: http::Request<Full<Bytes>>,
         limit: usize,
-    ) -> Result<Read, WireError> {
+    ) -> Result<Read, hyper::Error> {
         self.busy = true;
         self.used = true;
         let sent = self.sender.send_request(request);
         let response = drive(&mut self.connection, &mut self.ended, sent).await?;
         let (head, body) = response.into_parts();
-        let body = drive(&mut self.connection, &mut self.ended, collect(body, limit)).await?;
-        // Lets hyper see that the answer is over, and the connection free.
-        self.look(&mut Context::from_waker(Waker::noop()));
-        self.busy = false;
+        let body = if head.status.is_success() {
+            drive(&mut self.connection, &mut self.ended, collect(body, limit)).await
+        } else {
+            let reading = collect(body, limit.min(ERROR_SIZE));
+            let reading = timeout(ERROR_TIME, drive(&mut self.connection, &mut self.ended, reading));
+            reading.await.unwrap_or(Err(BodyError::TooSlow))
+        };
+        if body.is_ok() {
+            // Lets hyper see that the answer is over, and the connection free.
+            self.look(&mut Context::from_waker(Waker::noop()));
+            self.busy = false;
+        }
         Ok((head.status, head.headers, body))
     }
 
@@ -193,12 +215,12 @@ async fn drive<T>(
     .await
 }
 
-async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, WireError> {
+async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
     let (mut first, mut more) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
         if first.len().max(more.len()).saturating_add(data.len()) > limit {
-            return Err(WireError::TooLong { limit });
+            return Err(BodyError::TooLong { limit });
         }
         if first.is_empty() && more.is_empty() {
             first = data;
@@ -228,25 +250,29 @@ fn answer(
     export: &Export,
     status: StatusCode,
     headers: &HeaderMap,
-    body: &[u8],
+    body: Result<Bytes, BodyError>,
 ) -> Result<Option<PartialSuccess>, Box<AttemptError>> {
     let encoding = headers.get(CONTENT_TYPE).and_then(|media| media.to_str().ok());
     let encoding = encoding.and_then(Encoding::from_media_type);
     if status.is_success() {
-        let read = match encoding {
-            Some(encoding) => PartialSuccess::decode_response(export.signal(), encoding, body),
-            // There are servers that say "ok".
-            None => Ok(None),
-        };
-        return Ok(read.unwrap_or_else(|error| {
+        // It has taken the request: that its words can not be read does not change it, but is told.
+        let unreadable = |error: &dyn std::fmt::Display| {
             let reason = format!("the collector's answer can not be read: {error}");
             Some(PartialSuccess::new(0, reason))
-        }));
+        };
+        return Ok(match (body, encoding) {
+            (Err(error), _) => unreadable(&error),
+            (Ok(body), Some(encoding)) => PartialSuccess::decode_response(export.signal(), encoding, &body)
+                .unwrap_or_else(|error| unreadable(&error)),
+            // There are servers that say "ok".
+            (Ok(_), None) => None,
+        });
     }
+    let body = body.unwrap_or_default();
     let http = status.as_u16();
     let told = match encoding {
-        Some(Encoding::Protobuf) => RpcStatus::decode_protobuf(body).ok(),
-        Some(Encoding::Json) => RpcStatus::decode_json(body).ok(),
+        Some(Encoding::Protobuf) => RpcStatus::decode_protobuf(&body).ok(),
+        Some(Encoding::Json) => RpcStatus::decode_json(&body).ok(),
         None => None,
     };
     let told = told.unwrap_or_default();
@@ -269,25 +295,28 @@ fn answer(
     Err(AttemptError::new(Kind::Status(status), verdict))
 }
 
-/// The connection ended before the answer, or the answer makes no sense.
-fn lost(error: &WireError, reused: bool) -> Box<AttemptError> {
-    let (code, verdict) = match error {
-        WireError::TooLong { .. } => {
-            let verdict = Classification::failed(Phase::Read, FailureKind::Limit, Retry::Never);
-            (Code::Internal, verdict)
-        }
-        WireError::Http(error) => {
-            let ended = error.is_canceled() || error.is_closed() || error.is_incomplete_message();
-            let verdict = if ended && reused {
-                // It was closed while it lay idle, most likely: that is a server's good right.
-                Classification::new(Outcome::Cancelled, Retry::IfRepeatable)
-            } else {
-                Classification::failed(Phase::Read, FailureKind::Reset, Retry::IfRepeatable)
-            };
-            (Code::Unavailable, verdict)
-        }
+/// The connection ended before the answer.
+fn lost(error: &hyper::Error, reused: bool) -> Box<AttemptError> {
+    let ended = error.is_canceled() || error.is_closed() || error.is_incomplete_message();
+    let verdict = if reused && (ended || is_reset(error)) {
+        // It was closed while it lay idle, most likely: that is a server's good right.
+        Classification::new(Outcome::Cancelled, Retry::IfRepeatable)
+    } else {
+        Classification::failed(Phase::Read, FailureKind::Reset, Retry::IfRepeatable)
     };
-    AttemptError::new(Kind::Status(RpcStatus::new(code, error.to_string())), verdict)
+    let status = RpcStatus::new(Code::Unavailable, error.to_string());
+    AttemptError::new(Kind::Status(status), verdict)
+}
+
+/// As which a close that crosses a request shows mostly.
+fn is_reset(error: &hyper::Error) -> bool {
+    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    io.is_some_and(|io| {
+        matches!(
+            io.kind(),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+        )
+    })
 }
 
 /// Nothing was sent. That our own limits were in the way says nothing of the collector.

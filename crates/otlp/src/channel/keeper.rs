@@ -28,7 +28,7 @@ pub(super) struct Live {
     /// How many requests were handed to it, and how many were answered: by these the keeper sees silence.
     pub(super) sent: AtomicU64,
     pub(super) answered: AtomicU64,
-    /// The peer takes no more requests on it.
+    /// It is to be replaced: the peer takes no more requests on it, or is silent.
     pub(super) retired: Notify,
 }
 
@@ -94,6 +94,9 @@ const GOOD: Duration = Duration::from_secs(1);
 /// A ping for each silence is good manners; servers close the connection at the third.
 const PINGS: u32 = 2;
 
+/// So many connections of one keeper may be leaving before another is replaced for its silence.
+const MOST_LEAVING: usize = 2;
+
 /// Keeps one connection open for as long as it is not dropped.
 pub(super) async fn keep(keeper: Keeper) {
     let mut waits = backoff();
@@ -149,7 +152,7 @@ impl Keeper {
         Ok((sender, connection, pings))
     }
 
-    /// Lets the connection be used until it ends, or takes no more requests; says why it did.
+    /// Lets the connection be used until it ends, or is to be replaced; says why.
     async fn serve(
         &self,
         sender: SendRequest<Framed>,
@@ -179,11 +182,18 @@ impl Keeper {
                 }
                 ended = &mut connection => break ended.map_or_else(Down::Lost, |()| Down::Closed),
                 () = sleep_until(next) => {
-                    if silence.is_to_be_broken(&live) {
-                        let until = Instant::now() + self.limits.keep_alive_timeout;
-                        if let Err(ended) = ping(&mut connection, &mut pings, until).await {
-                            break ended;
+                    match silence.judge(&live) {
+                        Judged::Well => {}
+                        Judged::Ask => {
+                            let until = Instant::now() + self.limits.keep_alive_timeout;
+                            if let Err(ended) = ping(&mut connection, &mut pings, until).await {
+                                break ended;
+                            }
+                            silence.heard(&live);
                         }
+                        // Those that are leaving end by the deadlines of what is on them, and make room.
+                        Judged::Replace if leaving.len() < MOST_LEAVING => live.retired.notify_one(),
+                        Judged::Replace => {}
                     }
                 }
             }
@@ -223,32 +233,62 @@ async fn ping(connection: &mut Driven, pings: &mut PingPong, until: Instant) -> 
     timeout_at(until, answer).await.unwrap_or(Err(Down::Silent))
 }
 
+/// What is to be done about a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judged {
+    Well,
+    /// By a ping whether it is there.
+    Ask,
+    /// By another one, without asking: as many pings as servers bear were answered, and then it fell silent.
+    Replace,
+}
+
 /// Whether something was sent and nothing has come.
 #[derive(Debug, Default)]
 struct Silence {
     sent: u64,
     answered: u64,
     pings: u32,
+    /// How many requests had been sent when the last ping was answered.
+    heard: u64,
+    /// How many had been sent when this was looked at last.
+    seen: u64,
 }
 
 impl Silence {
-    fn is_to_be_broken(&mut self, live: &Live) -> bool {
+    fn judge(&mut self, live: &Live) -> Judged {
         let sent = live.sent.load(Ordering::Relaxed);
         let answered = live.answered.load(Ordering::Relaxed);
         let asked = sent != self.sent || live.in_flight.load(Ordering::Relaxed) > 0;
+        let seen = std::mem::replace(&mut self.seen, sent);
         if answered != self.answered {
             *self = Self {
                 sent,
                 answered,
                 pings: 0,
+                heard: sent,
+                seen: sent,
             };
-            return false;
+            return Judged::Well;
         }
-        if !asked || self.pings == PINGS {
-            return false;
+        if !asked {
+            return Judged::Well;
         }
-        self.pings += 1;
-        true
+        if self.pings < PINGS {
+            self.pings += 1;
+            return Judged::Ask;
+        }
+        // Something that is new since then has waited for a whole interval at least.
+        if seen > self.heard {
+            Judged::Replace
+        } else {
+            Judged::Well
+        }
+    }
+
+    /// A ping was answered.
+    fn heard(&mut self, live: &Live) {
+        self.heard = live.sent.load(Ordering::Relaxed);
     }
 }
 
@@ -300,7 +340,7 @@ impl fmt::Display for Down {
             Self::Silent => f.write_str("no answer to a ping"),
             Self::Lost(error) => write!(f, "{error}"),
             Self::Closed => f.write_str("closed by the peer"),
-            Self::Retired => f.write_str("the peer takes no more requests on it"),
+            Self::Retired => f.write_str("it takes no more requests, or has fallen silent"),
         }
     }
 }

@@ -12,12 +12,15 @@ impl OtlpClient {
     /// Makes these the collectors. Those that are gone get nothing new and finish what they have; those that stay
     /// keep their connections and all that is known of them; those that are new, or have another endpoint, other
     /// headers or another protocol than the one of this id had, start anew. Requests under way are not disturbed.
+    /// May be called from any thread, of a runtime or not.
     ///
     /// # Errors
     /// Names the collector that can not be a member, and an empty list, which is taken for a mistake. Nothing is
     /// changed then.
     pub fn set_collectors(&self, collectors: Vec<Collector>) -> Result<(), BuildError> {
         let inner = &*self.0;
+        // A file watcher's thread may call this, or a signal's.
+        let _within = inner.runtime.enter();
         let _one_at_a_time = inner.changing.lock();
         if inner.closed.load(Ordering::SeqCst) {
             return Err(BuildError::ShutDown);

@@ -144,9 +144,11 @@ impl From<CallError<Box<AttemptError>>> for SendError {
                         limit,
                         attempts,
                     },
-                    Kind::Unsupported(reason) => Self::Unsupported {
+                    // It was looked at before that somebody takes it: who does was not to be had.
+                    Kind::Unsupported(reason) => Self::Unavailable {
                         backend,
-                        reason: reason.into(),
+                        status: crate::rpc::RpcStatus::new(crate::rpc::Code::Unavailable, reason),
+                        attempts,
                     },
                     Kind::Status(status) if !status.is_retryable() => Self::Rejected {
                         backend,

@@ -110,7 +110,7 @@ fn retry_after_is_read_in_seconds_and_as_a_date() {
     assert_eq!(retry_after(&headers(&[("retry-after", "soon")])), None);
     assert_eq!(retry_after(&headers(&[("retry-after", "-3")])), None);
     let huge = retry_after(&headers(&[("retry-after", "99999999999999999999999")]));
-    assert_eq!(huge, Some(Duration::from_secs(u64::MAX)));
+    assert!(tokio::time::Instant::now().checked_add(huge.unwrap()).is_some());
     // The server's clock is a century off: only its own two dates count.
     let dated = headers(&[
         ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),

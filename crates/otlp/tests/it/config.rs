@@ -29,6 +29,9 @@ fn nonsense_is_refused_by_the_name_of_its_field() {
         ("header 'Host'", |c| {
             c.headers.insert("Host".to_owned(), "x".to_owned());
         }),
+        ("header 'proxy-connection'", |c| {
+            c.headers.insert("proxy-connection".to_owned(), "x".to_owned());
+        }),
         ("header 'grpc-status'", |c| {
             c.headers.insert("grpc-status".to_owned(), "0".to_owned());
         }),
@@ -49,6 +52,21 @@ fn nonsense_is_refused_by_the_name_of_its_field() {
         assert!(error.contains(field), "{field}: {error}");
         assert!(!error.contains("secret"), "{error}");
     }
+}
+
+#[test]
+fn debug_shows_no_values_of_headers() {
+    let mut collector = Collector::new("http://c:4317").unwrap();
+    let key = || ("api-key".to_owned(), "secret".to_owned());
+    collector.headers.extend([key()]);
+    let config = OtlpClientConfig {
+        collectors: vec![collector],
+        headers: [key()].into(),
+        ..OtlpClientConfig::default()
+    };
+    let shown = format!("{config:?}");
+    assert_eq!(shown.matches("api-key").count(), 2, "{shown}");
+    assert!(!shown.contains("secret"), "{shown}");
 }
 
 #[cfg(not(feature = "tls"))]

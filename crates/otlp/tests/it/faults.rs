@@ -147,6 +147,35 @@ async fn a_frozen_process_is_found_by_the_ping_and_its_requests_sent_again() {
     assert_eq!(number(collector.received().last().unwrap()), 2);
 }
 
+/// Servers bear two pings for each silence. Who dies after those were answered is found without a third.
+#[tokio::test]
+async fn a_process_that_freezes_after_the_last_ping_is_found_too() {
+    let collector = Collector::start(Protocol::Grpc).await;
+    let client = client_with([&collector], |config| {
+        config.keep_alive_interval = Duration::from_millis(20);
+        config.keep_alive_timeout = Duration::from_secs(20);
+        config.health_checks = evenkeel_otlp::HealthChecks::None;
+    });
+    client.send(export(0)).await.unwrap();
+    let channel = client.balancer().backend(&collector.url()).unwrap();
+    // One that is never answered, and given up: two pings.
+    collector.next([Act::Hang]);
+    let short = evenkeel_otlp::SendOptions::new().with_timeout(Duration::from_millis(300));
+    client.send_with(export(1), &short).await.unwrap_err();
+    assert_eq!(collector.connections(), 1, "the pings were answered");
+    collector.freeze();
+    let sending = tokio::spawn({
+        let client = client.clone();
+        async move { client.send_with(export(2), &short).await }
+    });
+    while channel.open_connections() > 0 {
+        tokio::task::yield_now().await;
+    }
+    sending.await.unwrap().unwrap_err();
+    collector.thaw();
+    client.send(export(3)).await.unwrap();
+}
+
 #[tokio::test]
 async fn slow_answers_are_not_taken_for_a_dead_connection() {
     let collector = Collector::start(Protocol::Grpc).await;

@@ -85,6 +85,20 @@ async fn who_stays_keeps_connection_and_record_and_who_changes_starts_anew() {
 }
 
 #[tokio::test]
+async fn a_thread_without_a_runtime_may_set_the_collectors() {
+    for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
+        let collector = Collector::start(protocol).await;
+        let client = client_of([]);
+        let setting = std::thread::spawn({
+            let (client, set) = (client.clone(), vec![collector.described()]);
+            move || client.set_collectors(set)
+        });
+        setting.join().unwrap().unwrap();
+        client.send(export(1)).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_bad_set_changes_nothing() {
     let collector = Collector::start(Protocol::Grpc).await;
     let client = client_of([&collector]);

@@ -138,6 +138,27 @@ async fn json_goes_on_as_json_and_never_over_grpc() {
 }
 
 #[tokio::test]
+async fn json_is_not_dropped_while_those_who_take_it_are_down() {
+    let (grpc, mut http) = (
+        Collector::start(Protocol::Grpc).await,
+        Collector::start(Protocol::HttpProtobuf).await,
+    );
+    let json = Export::new(
+        Signal::Traces,
+        Encoding::Json,
+        Compression::None,
+        Bytes::from_static(b"{}"),
+    );
+    let client = client_with([&grpc, &http], |config| config.balancer.max_retries = 3);
+    client.send(json.clone()).await.unwrap();
+    http.kill().await;
+    for _ in 0..10 {
+        let error = client.send(json.clone()).await.unwrap_err();
+        assert!(error.is_retryable() && error.status().is_retryable(), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_is_too_large_is_refused_before_it_is_sent() {
     let collector = Collector::start(Protocol::Grpc).await;
     let client = client_with([&collector], |config| config.max_request_size = 999);
@@ -157,16 +178,79 @@ async fn a_request_that_is_too_large_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_not_held() {
+async fn who_has_taken_it_and_says_too_much_has_taken_it() {
     for protocol in BOTH {
         let collector = Collector::start(protocol).await;
-        let client = client_with([&collector], |config| {
-            config.max_response_size = 10_000;
-            config.balancer.max_retries = 0;
-        });
+        let client = client_with([&collector], |config| config.max_response_size = 10_000);
         collector.usually(Act::Partial(PartialSuccess::new(1, "x".repeat(20_000))));
-        let error = client.send(export(1)).await.unwrap_err();
-        assert!(error.to_string().contains("max_response_size = 10000"), "{error}");
+        for number in 0..2 {
+            let accepted = client.send(export(number)).await.unwrap();
+            let message = accepted.partial.unwrap().message;
+            assert!(message.contains("max_response_size = 10000"), "{message}");
+            assert_eq!(accepted.attempts, 1);
+        }
+        assert_eq!(collector.count(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_status_counts_however_long_its_body_is() {
+    let page = vec![b'x'; 200_000];
+    let (busy, well) = (
+        Collector::start(Protocol::HttpProtobuf).await,
+        Collector::start(Protocol::HttpProtobuf).await,
+    );
+    let client = client_with([&busy], |config| {
+        config.max_response_size = 10_000;
+        let mut well = well.described();
+        well.weight = 0;
+        config.collectors.push(well);
+    });
+    busy.usually(Act::Http(503, &[], page.clone()));
+    assert_eq!(client.send(export(1)).await.unwrap().attempts, 2);
+    let client = client_of([&well]);
+    well.usually(Act::Http(400, &[], page));
+    let error = client.send(export(2)).await.unwrap_err();
+    assert!(matches!(error, SendError::Rejected { .. }), "{error}");
+    assert_eq!(well.count(), 2);
+}
+
+/// A server that says how long its answer is and closes before its end.
+#[tokio::test]
+async fn a_status_counts_though_its_body_breaks_off() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    for (status, accepted) in [("200 OK", true), ("400 Bad Request", false)] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            let mut requests = 0;
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let mut read = Vec::new();
+                while !read.ends_with(&export(1).body()[..]) {
+                    if socket.read_buf(&mut read).await.unwrap() == 0 {
+                        break;
+                    }
+                }
+                if read.is_empty() {
+                    continue; // A check.
+                }
+                requests += 1;
+                assert_eq!(requests, 1, "it was sent again");
+                let head = format!("HTTP/1.1 {status}\r\ncontent-length: 100\r\n\r\nhalf");
+                socket.write_all(head.as_bytes()).await.unwrap();
+            }
+        });
+        let client = client_with([], |config| {
+            let mut collector = evenkeel_otlp::Collector::new(&url).unwrap();
+            collector.protocol = Some(Protocol::HttpProtobuf);
+            config.collectors.push(collector);
+        });
+        match client.send(export(1)).await {
+            Ok(taken) => assert!(accepted && taken.partial.is_some(), "{taken:?}"),
+            Err(error) => assert!(!accepted && !error.is_retryable(), "{error}"),
+        }
+        assert!(!serving.is_finished());
+        serving.abort();
     }
 }
 
@@ -174,8 +258,9 @@ async fn an_answer_without_end_is_not_held() {
 async fn the_time_of_one_request_is_its_own() {
     for protocol in BOTH {
         let collector = Collector::start(protocol).await;
-        collector.usually(Act::Hang);
         let client = client_of([&collector]);
+        client.send(export(0)).await.unwrap();
+        collector.usually(Act::Hang);
         let options = SendOptions::new().with_timeout(Duration::from_millis(30));
         let error = client.send_with(export(1), &options).await.unwrap_err();
         assert!(
@@ -183,8 +268,8 @@ async fn the_time_of_one_request_is_its_own() {
             "{error}"
         );
         if protocol == Protocol::Grpc {
-            collector.until_received(1).await;
-            assert_eq!(collector.received()[0].headers["grpc-timeout"], "30000u");
+            collector.until_received(2).await;
+            assert_eq!(collector.received()[1].headers["grpc-timeout"], "30000u");
         }
     }
 }
@@ -212,6 +297,48 @@ async fn a_limit_of_requests_under_way_is_kept_and_named() {
     }
     collector.usually(Act::Accept);
     client.send(export(3)).await.unwrap();
+}
+
+/// h2 would let the second wait behind the first, unseen, until its time is over.
+#[tokio::test]
+async fn who_allows_one_request_at_a_time_gets_one_and_another_collector_the_next() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let accepted = std::sync::Arc::new(tokio::sync::Notify::new());
+    tokio::spawn({
+        let accepted = accepted.clone();
+        async move {
+            let mut held = Vec::new();
+            while let Ok((socket, _)) = listener.accept().await {
+                let mut builder = h2::server::Builder::new();
+                builder.max_concurrent_streams(1);
+                let Ok(mut connection) = builder.handshake::<_, Bytes>(socket).await else {
+                    continue;
+                };
+                while let Some(Ok(request)) = connection.accept().await {
+                    held.push(request);
+                    accepted.notify_one();
+                }
+            }
+        }
+    });
+    let well = Collector::start(Protocol::Grpc).await;
+    let client = client_with([], |config| {
+        config.health_checks = evenkeel_otlp::HealthChecks::None;
+        let mut well = well.described();
+        well.weight = 0;
+        let strict = evenkeel_otlp::Collector::new(&url).unwrap();
+        config.collectors = vec![strict, well];
+    });
+    connected(&client).await;
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.send(export(1)).await }
+    });
+    accepted.notified().await;
+    assert_eq!(client.send(export(2)).await.unwrap().attempts, 2);
+    assert_eq!(well.count(), 1);
+    first.abort();
 }
 
 #[tokio::test]

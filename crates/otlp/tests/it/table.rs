@@ -132,6 +132,8 @@ async fn each_http_status_is_repeated_or_dropped_as_the_specification_says() {
 #[tokio::test]
 async fn an_http_answer_to_grpc_counts_by_the_http_table() {
     for (status, expected) in [
+        // No success, whatever it thinks.
+        (200, Fate::Dropped),
         (400, Fate::Dropped),
         (401, Fate::Dropped),
         (404, Fate::Dropped),
@@ -141,7 +143,8 @@ async fn an_http_answer_to_grpc_counts_by_the_http_table() {
     .chain([429, 502, 503, 504].map(|status| (status, Fate::Again)))
     {
         let page = Act::Http(status, &[("content-type", "text/html")], b"<h1>no</h1>".to_vec());
-        fate_of(Protocol::Grpc, page, expected).await;
+        let blamed = fate_of(Protocol::Grpc, page, expected).await;
+        assert_eq!(blamed, !matches!(status, 400 | 404), "{status}");
     }
 }
 
