@@ -111,9 +111,11 @@ pub(super) async fn send(
         if tally.accepted == 0 {
             return Err(delivery.refusal(&last));
         }
+        // A collector that asks for no wait at all gets ours, or it would be asked without end.
         let pause = last
             .retry_after()
-            .unwrap_or(wait / 2 + wait.mul_f64(fastrand::f64() / 2.0));
+            .unwrap_or_default()
+            .max(wait / 2 + wait.mul_f64(fastrand::f64() / 2.0));
         if Instant::now() + pause >= deadline {
             return Err(delivery.refusal(&last));
         }

@@ -1,12 +1,13 @@
 //! Routing by content: what belongs together arrives together, and only what failed is sent again.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use evenkeel_gateway::Gateway;
 use evenkeel_otlp::rpc::{Code, RpcStatus};
-use evenkeel_otlp::{Encoding, PartialSuccess, Signal};
+use evenkeel_otlp::{Encoding, OtlpClientConfig, PartialSuccess, Signal};
 
-use crate::collector::{Collector, Do};
+use crate::collector::{Collector, Do, throttle};
 use crate::config_with;
 use crate::requests::{gzip, of_service, one_span, spans, traces};
 use crate::sender::{Grpc, LOGS, TRACES, framed, get};
@@ -213,4 +214,46 @@ async fn what_has_no_key_goes_to_any_collector() {
     // Each of 60 draws misses one of three with (2/3)^60.
     assert!(collectors.iter().all(|collector| collector.count() > 0));
     assert_eq!(collectors.iter().map(Collector::count).sum::<usize>(), 120);
+}
+
+#[tokio::test]
+async fn a_collector_that_hangs_does_not_take_the_whole_time_of_what_belongs_to_it() {
+    let collectors = [
+        Collector::start().await,
+        Collector::start().await,
+        Collector::start().await,
+    ];
+    collectors[2].always(Do::Hold);
+    let more = "route = \"trace_id\"\nclient.timeout = \"60s\"";
+    let mut config = config_with(&[&collectors[0], &collectors[1], &collectors[2]], more);
+    config.client.balancer.hedging = OtlpClientConfig::balancer_defaults().hedging;
+    let gateway = Gateway::start(config).unwrap();
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    // Far from both the 200 ms of a hedge and the 60 s of the request.
+    let answer = tokio::time::timeout(Duration::from_secs(20), sender.export(&batch())).await;
+    assert_eq!(answer.unwrap().status.code, Code::Ok);
+    assert!(collectors[2].count() > 0, "it was asked");
+    assert_eq!(
+        arrived(&collectors[..2]).len(),
+        120,
+        "what it holds arrived elsewhere"
+    );
+}
+
+#[tokio::test]
+async fn a_collector_that_says_come_back_at_once_is_not_asked_without_end() {
+    let (collectors, gateway) = three("\"trace_id\"").await;
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    let at_once = throttle(Code::Unavailable, Duration::ZERO);
+    for _ in 0..2 {
+        collectors[1].next(Do::Refuse(at_once.clone()));
+    }
+    let began = tokio::time::Instant::now();
+    assert_eq!(sender.export(&batch()).await.status.code, Code::Ok);
+    // The least of two waits, of 50 ms and of 100 ms, is half of each.
+    assert!(
+        began.elapsed() >= Duration::from_millis(75),
+        "{:?}",
+        began.elapsed()
+    );
 }
