@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use evenkeel_otlp::rpc::RpcStatus;
-use evenkeel_otlp::{
-    BuildError, Compression, Export, OtlpClient, PartialSuccess, SendError, SendOptions, Signal,
-};
+use evenkeel_otlp::{BuildError, Export, OtlpClient, PartialSuccess, SendError, SendOptions, Signal};
 use evenkeel_otlp_wire::RouteBy;
 
 use crate::admission::Ticket;
@@ -155,18 +153,10 @@ impl Delivery {
         route: RouteBy,
         ticket: &mut Ticket,
     ) -> Result<parts::Split, Refusal> {
-        let mut decoded = export.body().clone();
-        if export.compression() != Compression::None {
-            let (limit, compressed) = (self.max_body_size, export.clone());
-            let decoding = heavy::run(decoded.len(), move || compressed.decoded(limit));
-            decoded = decoding.await.map_err(Refusal::undecodable)?;
-            let both = ticket.held().saturating_add(decoded.len());
-            ticket
-                .hold(both)
-                .map_err(|full| Refusal::full(full, self.retry_after))?;
-        }
+        let decoded = heavy::decoded(&export, self.max_body_size, ticket).await;
+        let decoded = decoded.map_err(|error| Refusal::undecoded(error, self.retry_after))?;
         let client = self.client.clone();
-        let split = heavy::run(decoded.len() / 16, move || {
+        let split = heavy::run(ticket, decoded.len() / 16, move || {
             parts::split(&client, export, &decoded, &route)
         });
         split.await.map_err(Refusal::malformed)
