@@ -155,11 +155,20 @@ impl Delivery {
     ) -> Result<parts::Split, Refusal> {
         let decoded = heavy::decoded(&export, self.max_body_size, ticket).await;
         let decoded = decoded.map_err(|error| Refusal::undecoded(error, self.retry_after))?;
-        let client = self.client.clone();
+        let (client, whole) = (self.client.clone(), export.clone());
         let split = heavy::run(ticket, decoded.len() / 16, move || {
             parts::split(&client, export, &decoded, &route)
         });
-        split.await.map_err(Refusal::malformed)
+        let split = split.await.map_err(Refusal::malformed)?;
+        // Parts take the place of what they were cut from. A resource goes with each part that has items of it,
+        // so a large one may take many times what came: then better together than not at all.
+        let copied = split.copied();
+        if copied > 0 && ticket.hold_up_to(copied) >= copied {
+            ticket.shrink(copied);
+            return Ok(split);
+        }
+        ticket.shrink(whole.body().len());
+        Ok(split.together(whole))
     }
 
     /// What the sender is told of a request that no collector acknowledged.

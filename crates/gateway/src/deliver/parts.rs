@@ -81,6 +81,27 @@ pub(super) fn split(
     Ok(Split(parts.collect()))
 }
 
+impl Split {
+    /// How many bytes the parts take, if there are several: then they are copies.
+    pub(super) fn copied(&self) -> usize {
+        match &*self.0 {
+            [_, _, ..] => self.0.iter().map(|part| part.export.body().len()).sum(),
+            _ => 0,
+        }
+    }
+
+    /// All of the request as one part, which goes where the first would.
+    pub(super) fn together(mut self, whole: Export) -> Self {
+        let items = self.0.iter().map(|part| part.items).sum();
+        self.0.truncate(1);
+        if let Some(first) = self.0.first_mut() {
+            first.export = whole;
+            first.items = items;
+        }
+        self
+    }
+}
+
 /// What became of the parts so far.
 #[derive(Default)]
 struct Tally {

@@ -257,3 +257,33 @@ async fn a_collector_that_says_come_back_at_once_is_not_asked_without_end() {
         began.elapsed()
     );
 }
+
+#[tokio::test]
+async fn a_resource_that_would_be_copied_beyond_the_memory_goes_whole_and_nothing_is_lost() {
+    let collectors = [
+        Collector::start().await,
+        Collector::start().await,
+        Collector::start().await,
+    ];
+    let more = "route = \"trace_id\"\nlimits.memory = \"256KiB\"\nlimits.max_body_size = \"256KiB\"";
+    let config = config_with(&[&collectors[0], &collectors[1], &collectors[2]], more);
+    let gateway = Gateway::start(config).unwrap();
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    let ids: Vec<u8> = (0..60).collect();
+    let large = traces(vec![of_service(&"x".repeat(150_000), &ids, 0)]);
+    for request in [framed(false, &large), framed(true, &gzip(&large))] {
+        let gzipped = [("grpc-encoding", "gzip")];
+        let answer = sender.call(TRACES, &gzipped, request).await;
+        assert_eq!(answer.status.code, Code::Ok);
+    }
+    let got: Vec<_> = collectors.iter().flat_map(Collector::got).collect();
+    assert_eq!(got.len(), 2, "each in one piece");
+    assert!(got.iter().any(|got| got.body == large));
+    assert!(got.iter().any(|got| got.body == gzip(&large)));
+    let metrics = get(gateway.admin_address(), "/metrics").await;
+    assert!(
+        metrics.text().contains("evenkeel_held_bytes 0\n"),
+        "{}",
+        metrics.text()
+    );
+}
