@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use evenkeel_otlp::rpc::RpcStatus;
-use evenkeel_otlp::{BuildError, Export, OtlpClient, PartialSuccess, SendError, SendOptions, Signal};
+use evenkeel_otlp::{
+    BuildError, Compression, Export, OtlpClient, PartialSuccess, SendError, SendOptions, Signal,
+};
 use evenkeel_otlp_wire::RouteBy;
 
 use crate::admission::Ticket;
@@ -38,6 +40,8 @@ pub(crate) struct Delivery {
     pub(crate) route_name: String,
     /// How long all attempts for a request may take together.
     pub(crate) timeout: Duration,
+    /// What is done to requests that are not compressed.
+    compression: Compression,
     /// The longest request, decompressed.
     pub(crate) max_body_size: usize,
     /// What senders are told to wait, where nothing better is known.
@@ -87,9 +91,13 @@ impl Exchange {
         // The sender's own deadline counts if it is the nearer one.
         let timeout = timeout.map_or(delivery.timeout, |timeout| timeout.min(delivery.timeout));
         match delivery.route_of(export.signal()) {
-            None => delivery.send_whole(export, timeout).await,
+            None => {
+                let export = delivery.compressed(export, &mut ticket).await;
+                delivery.send_whole(export, timeout).await
+            }
             Some(route) => {
                 let split = delivery.split(export, route.clone(), &mut ticket).await?;
+                let split = split.compressed(delivery.compression, &mut ticket).await;
                 parts::send(&delivery, split, timeout, &self.telemetry).await
             }
         }
@@ -110,6 +118,7 @@ impl Delivery {
             route: config.route.by(),
             route_name: config.route.to_string(),
             timeout: config.client.timeout,
+            compression: config.client.compression,
             max_body_size: config.limits.max_body_size.0,
             retry_after: config.limits.retry_after,
         })
@@ -135,6 +144,17 @@ impl Delivery {
             }
             _ => None,
         }
+    }
+
+    /// As the client would send it, but the client would keep the runtime's thread for all of it.
+    async fn compressed(&self, export: Export, ticket: &mut Ticket) -> Export {
+        if self.compression == Compression::None || export.compression() != Compression::None {
+            return export;
+        }
+        let (compression, plain) = (self.compression, export.clone());
+        let compressed = heavy::run(ticket, plain.body().len(), move || export.compressed(compression));
+        // What fails here fails in the client, which says why.
+        compressed.await.unwrap_or(plain)
     }
 
     async fn send_whole(&self, export: Export, timeout: Duration) -> Result<Option<PartialSuccess>, Refusal> {
@@ -192,5 +212,32 @@ impl Delivery {
                 answered: Answered::Rejected,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_otlp::Encoding;
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::admission::Admission;
+
+    #[tokio::test]
+    async fn a_large_request_is_not_compressed_on_the_runtime() {
+        let text = "client.compression = \"gzip\"\n[[collectors]]\nendpoint = \"http://127.0.0.1:1\"";
+        let config = GatewayConfig::parse(text, [], |_| {}).unwrap();
+        let delivery = Delivery::new(&config).unwrap();
+        let admission = Arc::new(Admission::new(1, 1 << 20, Arc::default()));
+        let mut ticket = admission.enter().unwrap();
+        let body = vec![7; 1 << 19].into();
+        let export = Export::new(Signal::Traces, Encoding::Protobuf, Compression::None, body);
+        let turns = admission.all_turns();
+        let waiting = delivery.compressed(export.clone(), &mut ticket).now_or_never();
+        assert!(waiting.is_none(), "it waits its turn");
+        drop(turns);
+        let compressed = delivery.compressed(export.clone(), &mut ticket).await;
+        assert_eq!(compressed.compression(), Compression::Gzip);
+        assert_eq!(&compressed.decoded(1 << 20).unwrap(), export.body());
     }
 }

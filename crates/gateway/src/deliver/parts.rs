@@ -12,6 +12,8 @@ use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
 use super::Delivery;
+use crate::admission::Ticket;
+use crate::heavy;
 use crate::receive::Refusal;
 use crate::telemetry::Telemetry;
 
@@ -88,6 +90,24 @@ impl Split {
             [_, _, ..] => self.0.iter().map(|part| part.export.body().len()).sum(),
             _ => 0,
         }
+    }
+
+    /// Each part as the client would send it: beside the runtime's threads if they are large, and once however
+    /// often a part is sent.
+    pub(super) async fn compressed(self, compression: Compression, ticket: &mut Ticket) -> Self {
+        if compression == Compression::None {
+            return self;
+        }
+        let parts = self.0;
+        let bytes = parts.iter().map(|part| part.export.body().len()).sum();
+        let compress = move |mut part: Part| {
+            // What fails here fails in the client, which says why.
+            if let Ok(export) = part.export.clone().compressed(compression) {
+                part.export = export;
+            }
+            part
+        };
+        Self(heavy::run(ticket, bytes, move || parts.into_iter().map(compress).collect()).await)
     }
 
     /// All of the request as one part, which goes where the first would.

@@ -80,7 +80,10 @@ impl Deliver for FromQueue {
 impl FromQueue {
     async fn whole(&self, delivery: &Delivery, export: &Export) -> Result<(), Undelivered> {
         let options = SendOptions::default().with_timeout(delivery.timeout);
-        match delivery.client.send_with(export.clone(), &options).await {
+        let export = delivery
+            .compressed(export.clone(), &mut self.admission.beside())
+            .await;
+        match delivery.client.send_with(export, &options).await {
             Ok(accepted) => {
                 self.count(accepted.partial.as_ref());
                 Ok(())

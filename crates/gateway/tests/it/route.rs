@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evenkeel_gateway::Gateway;
 use evenkeel_otlp::rpc::{Code, RpcStatus};
-use evenkeel_otlp::{Encoding, OtlpClientConfig, PartialSuccess, Signal};
+use evenkeel_otlp::{Compression, Encoding, Export, OtlpClientConfig, PartialSuccess, Signal};
 
 use crate::collector::{Collector, Do, throttle};
 use crate::config_with;
@@ -286,4 +286,28 @@ async fn a_resource_that_would_be_copied_beyond_the_memory_goes_whole_and_nothin
         "{}",
         metrics.text()
     );
+}
+
+#[tokio::test]
+async fn parts_are_compressed_as_the_client_is_told_to_also_when_they_are_sent_again() {
+    let collectors = [
+        Collector::start().await,
+        Collector::start().await,
+        Collector::start().await,
+    ];
+    collectors[1].next(Do::Refuse(RpcStatus::new(Code::Unavailable, "restarting")));
+    let more = "route = \"trace_id\"\nclient.balancer.max_retries = 0\nclient.compression = \"gzip\"";
+    let config = config_with(&[&collectors[0], &collectors[1], &collectors[2]], more);
+    let gateway = Gateway::start(config).unwrap();
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    assert_eq!(sender.export(&batch()).await.status.code, Code::Ok);
+    let got: Vec<_> = collectors.iter().flat_map(Collector::got).collect();
+    assert_eq!(got.len(), 4, "three parts, and one of them again");
+    let mut arrived = 0;
+    for got in got {
+        assert_eq!(got.headers["grpc-encoding"], "gzip");
+        let part = Export::new(Signal::Traces, Encoding::Protobuf, Compression::Gzip, got.body);
+        arrived += spans(&part.decoded(1 << 20).unwrap()).len();
+    }
+    assert!(arrived > 120, "{arrived}");
 }
