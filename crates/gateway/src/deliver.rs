@@ -40,6 +40,8 @@ pub(crate) struct Delivery {
     pub(crate) route_name: String,
     /// How long all attempts for a request may take together.
     pub(crate) timeout: Duration,
+    /// What is done to requests that are not compressed.
+    compression: Compression,
     /// The longest request, decompressed.
     pub(crate) max_body_size: usize,
     /// What senders are told to wait, where nothing better is known.
@@ -89,9 +91,13 @@ impl Exchange {
         // The sender's own deadline counts if it is the nearer one.
         let timeout = timeout.map_or(delivery.timeout, |timeout| timeout.min(delivery.timeout));
         match delivery.route_of(export.signal()) {
-            None => delivery.send_whole(export, timeout).await,
+            None => {
+                let export = delivery.compressed(export, &mut ticket).await;
+                delivery.send_whole(export, timeout).await
+            }
             Some(route) => {
                 let split = delivery.split(export, route.clone(), &mut ticket).await?;
+                let split = split.compressed(delivery.compression, &mut ticket).await;
                 parts::send(&delivery, split, timeout, &self.telemetry).await
             }
         }
@@ -112,6 +118,7 @@ impl Delivery {
             route: config.route.by(),
             route_name: config.route.to_string(),
             timeout: config.client.timeout,
+            compression: config.client.compression,
             max_body_size: config.limits.max_body_size.0,
             retry_after: config.limits.retry_after,
         })
@@ -139,6 +146,17 @@ impl Delivery {
         }
     }
 
+    /// As the client would send it, but the client would keep the runtime's thread for all of it.
+    async fn compressed(&self, export: Export, ticket: &mut Ticket) -> Export {
+        if self.compression == Compression::None || export.compression() != Compression::None {
+            return export;
+        }
+        let (compression, plain) = (self.compression, export.clone());
+        let compressed = heavy::run(ticket, plain.body().len(), move || export.compressed(compression));
+        // What fails here fails in the client, which says why.
+        compressed.await.unwrap_or(plain)
+    }
+
     async fn send_whole(&self, export: Export, timeout: Duration) -> Result<Option<PartialSuccess>, Refusal> {
         let sent = self
             .client
@@ -155,21 +173,22 @@ impl Delivery {
         route: RouteBy,
         ticket: &mut Ticket,
     ) -> Result<parts::Split, Refusal> {
-        let mut decoded = export.body().clone();
-        if export.compression() != Compression::None {
-            let (limit, compressed) = (self.max_body_size, export.clone());
-            let decoding = heavy::run(decoded.len(), move || compressed.decoded(limit));
-            decoded = decoding.await.map_err(Refusal::undecodable)?;
-            let both = ticket.held().saturating_add(decoded.len());
-            ticket
-                .hold(both)
-                .map_err(|full| Refusal::full(full, self.retry_after))?;
-        }
-        let client = self.client.clone();
-        let split = heavy::run(decoded.len() / 16, move || {
+        let decoded = heavy::decoded(&export, self.max_body_size, ticket).await;
+        let decoded = decoded.map_err(|error| Refusal::undecoded(error, self.retry_after))?;
+        let (client, whole) = (self.client.clone(), export.clone());
+        let split = heavy::run(ticket, decoded.len() / 16, move || {
             parts::split(&client, export, &decoded, &route)
         });
-        split.await.map_err(Refusal::malformed)
+        let split = split.await.map_err(Refusal::malformed)?;
+        // Parts take the place of what they were cut from. A resource goes with each part that has items of it,
+        // so a large one may take many times what came: then better together than not at all.
+        let copied = split.copied();
+        if copied > 0 && ticket.hold_up_to(copied) >= copied {
+            ticket.shrink(copied);
+            return Ok(split);
+        }
+        ticket.shrink(whole.body().len());
+        Ok(split.together(whole))
     }
 
     /// What the sender is told of a request that no collector acknowledged.
@@ -193,5 +212,32 @@ impl Delivery {
                 answered: Answered::Rejected,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_otlp::Encoding;
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::admission::Admission;
+
+    #[tokio::test]
+    async fn a_large_request_is_not_compressed_on_the_runtime() {
+        let text = "client.compression = \"gzip\"\n[[collectors]]\nendpoint = \"http://127.0.0.1:1\"";
+        let config = GatewayConfig::parse(text, [], |_| {}).unwrap();
+        let delivery = Delivery::new(&config).unwrap();
+        let admission = Arc::new(Admission::new(1, 1 << 20, Arc::default()));
+        let mut ticket = admission.enter().unwrap();
+        let body = vec![7; 1 << 19].into();
+        let export = Export::new(Signal::Traces, Encoding::Protobuf, Compression::None, body);
+        let turns = admission.all_turns();
+        let waiting = delivery.compressed(export.clone(), &mut ticket).now_or_never();
+        assert!(waiting.is_none(), "it waits its turn");
+        drop(turns);
+        let compressed = delivery.compressed(export.clone(), &mut ticket).await;
+        assert_eq!(compressed.compression(), Compression::Gzip);
+        assert_eq!(&compressed.decoded(1 << 20).unwrap(), export.body());
     }
 }

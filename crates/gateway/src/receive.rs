@@ -22,6 +22,7 @@ use hyper::{Request, Response};
 use crate::admission::{Admission, Full, Ticket};
 use crate::config::LimitsConfig;
 use crate::deliver::Exchange;
+use crate::heavy::Undecoded;
 use crate::readiness::Serving;
 use crate::telemetry::{Answered, Telemetry, Transport};
 use body::{BodyError, Bounds};
@@ -138,6 +139,14 @@ impl Refusal {
             _ => (Code::InvalidArgument, 400),
         };
         Self::bad(RpcStatus::new(code, error.to_string())).with_http(http)
+    }
+
+    /// It is not decompressed.
+    pub(crate) fn undecoded(error: Undecoded, retry_after: Duration) -> Self {
+        match error {
+            Undecoded::Full(full) => Self::full(full, retry_after),
+            Undecoded::Bad(error) => Self::undecodable(error),
+        }
     }
 
     pub(crate) const fn with_http(mut self, status: u16) -> Self {

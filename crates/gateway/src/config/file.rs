@@ -66,10 +66,6 @@ impl GatewayConfig {
                 // Of those that go by a key the one that moves the fewest when a collector leaves.
                 balancer.strategy = LoadBalancingStrategy::Rendezvous;
             }
-            if !given.has("client.balancer.hedging") {
-                // A hedge goes where its items do not belong.
-                balancer.hedging = None;
-            }
         }
         self.validate()
     }

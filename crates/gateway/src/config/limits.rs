@@ -15,8 +15,10 @@ pub struct LimitsConfig {
     pub requests: usize,
     /// Bytes of requests that are held, decompressed ones too. At least `max_body_size`; 256 MiB by default.
     pub memory: ByteSize,
-    /// The longest request, before and after decompression. At least 1 KiB; 64 MiB by default, as OTLP
-    /// recommends. A longer one is refused for good: `RESOURCE_EXHAUSTED` without a `RetryInfo`, or 413.
+    /// The longest request, before and, where it is decompressed here, after decompression. At least 1 KiB;
+    /// 64 MiB by default, as OTLP recommends. A longer one is refused for good: `RESOURCE_EXHAUSTED` without a
+    /// `RetryInfo`, or 413. With `route = "none"` only JSON is decompressed here: for all else the collector's
+    /// own limit holds.
     pub max_body_size: ByteSize,
     /// How long the body of a request may take to come. At least 1 ms; 30 s by default.
     #[serde(with = "humantime_serde")]

@@ -12,6 +12,8 @@ use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
 use super::Delivery;
+use crate::admission::Ticket;
+use crate::heavy;
 use crate::receive::Refusal;
 use crate::telemetry::Telemetry;
 
@@ -81,6 +83,45 @@ pub(super) fn split(
     Ok(Split(parts.collect()))
 }
 
+impl Split {
+    /// How many bytes the parts take, if there are several: then they are copies.
+    pub(super) fn copied(&self) -> usize {
+        match &*self.0 {
+            [_, _, ..] => self.0.iter().map(|part| part.export.body().len()).sum(),
+            _ => 0,
+        }
+    }
+
+    /// Each part as the client would send it: beside the runtime's threads if they are large, and once however
+    /// often a part is sent.
+    pub(super) async fn compressed(self, compression: Compression, ticket: &mut Ticket) -> Self {
+        if compression == Compression::None {
+            return self;
+        }
+        let parts = self.0;
+        let bytes = parts.iter().map(|part| part.export.body().len()).sum();
+        let compress = move |mut part: Part| {
+            // What fails here fails in the client, which says why.
+            if let Ok(export) = part.export.clone().compressed(compression) {
+                part.export = export;
+            }
+            part
+        };
+        Self(heavy::run(ticket, bytes, move || parts.into_iter().map(compress).collect()).await)
+    }
+
+    /// All of the request as one part, which goes where the first would.
+    pub(super) fn together(mut self, whole: Export) -> Self {
+        let items = self.0.iter().map(|part| part.items).sum();
+        self.0.truncate(1);
+        if let Some(first) = self.0.first_mut() {
+            first.export = whole;
+            first.items = items;
+        }
+        self
+    }
+}
+
 /// What became of the parts so far.
 #[derive(Default)]
 struct Tally {
@@ -111,9 +152,11 @@ pub(super) async fn send(
         if tally.accepted == 0 {
             return Err(delivery.refusal(&last));
         }
+        // A collector that asks for no wait at all gets ours, or it would be asked without end.
         let pause = last
             .retry_after()
-            .unwrap_or(wait / 2 + wait.mul_f64(fastrand::f64() / 2.0));
+            .unwrap_or_default()
+            .max(wait / 2 + wait.mul_f64(fastrand::f64() / 2.0));
         if Instant::now() + pause >= deadline {
             return Err(delivery.refusal(&last));
         }

@@ -61,14 +61,17 @@ impl Deliver for FromQueue {
         match delivery.route_of(export.signal()) {
             None => self.whole(&delivery, export).await,
             Some(route) => {
-                // Decompressed it may be far larger than what the queue holds of it.
-                let mut ticket = self.admission.enter().map_err(|_| later())?;
+                // Decompressed it may be far larger than what the queue holds of it. It is not one of
+                // limits.requests: those that come in only make the queue longer.
+                let mut ticket = self.admission.beside();
                 let split = delivery.split(export.clone(), route.clone(), &mut ticket).await;
-                let split = split.map_err(|refusal| match refusal.answered {
-                    Answered::Refused => later(),
-                    _ => never(&refusal),
-                })?;
-                self.in_parts(&delivery, split).await
+                match split {
+                    Ok(split) => self.in_parts(&delivery, split).await,
+                    Err(refusal) if matches!(refusal.answered, Answered::Refused) => Err(later()),
+                    // Taken in under another route or limit. It was acknowledged, so whether it is any good is
+                    // for a collector to say.
+                    Err(_) => self.whole(&delivery, export).await,
+                }
             }
         }
     }
@@ -77,7 +80,10 @@ impl Deliver for FromQueue {
 impl FromQueue {
     async fn whole(&self, delivery: &Delivery, export: &Export) -> Result<(), Undelivered> {
         let options = SendOptions::default().with_timeout(delivery.timeout);
-        match delivery.client.send_with(export.clone(), &options).await {
+        let export = delivery
+            .compressed(export.clone(), &mut self.admission.beside())
+            .await;
+        match delivery.client.send_with(export, &options).await {
             Ok(accepted) => {
                 self.count(accepted.partial.as_ref());
                 Ok(())

@@ -267,6 +267,19 @@ fn nesting_without_end_is_refused_and_no_overflow() {
 }
 
 proptest::proptest! {
+    #[test]
+    fn a_double_keeps_every_bit(bits in proptest::prelude::any::<u64>()) {
+        let double = f64::from_bits(bits);
+        proptest::prop_assume!(double.is_finite());
+        let json = format!(
+            r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"gauge":{{"dataPoints":[{{"asDouble":{double:?}}}]}}}}]}}]}}]}}"#
+        );
+        let protobuf = to_protobuf(json.as_bytes(), Signal::Metrics).unwrap();
+        let expected = double.to_le_bytes();
+        // It is the end of the message: a double is the only thing in it.
+        proptest::prop_assert!(protobuf.ends_with(&expected), "{json}: {protobuf:x?}");
+    }
+
     /// What is taken is protobuf, and what is not is an error; nothing panics.
     #[test]
     fn damaged_json_is_refused_or_becomes_protobuf(

@@ -96,16 +96,17 @@ async fn export(
 
 /// Collectors differ in whether they take JSON; all take protobuf.
 async fn from_json(receiver: &Receiver, export: Export, ticket: &mut Ticket) -> Result<Export, Refusal> {
-    let (signal, limit) = (export.signal(), receiver.limits.max_body_size.0);
-    let length = export.body().len();
-    let converted = heavy::run(length, move || {
-        let text = export.decoded(limit)?;
-        Ok((json::to_protobuf(&text, signal), text.len()))
-    });
-    let (protobuf, length) = converted.await.map_err(Refusal::undecodable)?;
-    ticket.hold(length).map_err(|full| receiver.full(full))?;
+    let (signal, limits) = (export.signal(), &receiver.limits);
+    let text = heavy::decoded(&export, limits.max_body_size.0, ticket).await;
+    let text = text.map_err(|error| Refusal::undecoded(error, limits.retry_after))?;
+    drop(export);
+    // Mostly what comes out is half as long. Lists of numbers can become four times as long, and few at a time.
+    ticket.hold_up_to(text.len().saturating_mul(2));
+    let converted = heavy::run(ticket, text.len(), move || json::to_protobuf(&text, signal));
     let bad = |error| Refusal::bad(RpcStatus::new(Code::InvalidArgument, format!("JSON: {error}")));
-    let protobuf = protobuf.map_err(bad)?;
+    let protobuf = converted.await.map_err(bad)?;
+    ticket.hold(protobuf.len()).map_err(|full| receiver.full(full))?;
+    ticket.shrink(protobuf.len());
     Ok(Export::new(
         signal,
         Encoding::Protobuf,

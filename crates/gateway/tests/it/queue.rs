@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use evenkeel_gateway::{Gateway, GatewayConfig};
 use evenkeel_otlp::rpc::{Code, RpcStatus};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::binary::{File, Running, file_for};
@@ -268,4 +270,57 @@ async fn after_a_kill_under_load_every_acknowledged_span_arrives() {
         acknowledged.is_subset(&arrived)
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_and_can_no_longer_be_cut_arrives_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let dead = Collector::start().await;
+    dead.always(unavailable());
+    let gateway = Gateway::start(queued(dir.path(), &[&dead], "")).unwrap();
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    let large = gzip(&traces(vec![of_service(&"x".repeat(200_000), &[1], 1)]));
+    let answer = sender
+        .call(TRACES, &[("grpc-encoding", "gzip")], framed(true, &large))
+        .await;
+    assert_eq!(answer.status.code, Code::Ok);
+    let no_protobuf = sender.export(b"\xff").await;
+    assert_eq!(no_protobuf.status.code, Code::Ok, "nobody looks into it");
+    drop(sender);
+    gateway.shutdown().await;
+
+    let collector = Collector::start().await;
+    let more = "route = \"trace_id\"\nlimits.max_body_size = \"64KiB\"";
+    let gateway = Gateway::start(queued(dir.path(), &[&collector], more)).unwrap();
+    until("both arrive", async || collector.count() == 2).await;
+    let got: BTreeSet<Vec<u8>> = collector.got().iter().map(|got| got.body.to_vec()).collect();
+    assert_eq!(got, BTreeSet::from([large, b"\xff".to_vec()]));
+    gateway.shutdown().await;
+}
+
+#[tokio::test]
+async fn requests_that_come_in_do_not_keep_the_queue_from_getting_shorter() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::start().await;
+    collector.always(unavailable());
+    let more = "route = \"trace_id\"\nlimits.requests = 1\nqueue.min_backoff = \"10ms\"\nqueue.max_backoff = \"20ms\"";
+    let gateway = Gateway::start(queued(dir.path(), &[&collector], more)).unwrap();
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    assert_eq!(sender.export(&numbered(1)).await.status.code, Code::Ok);
+    // One whose body does not end has the only place.
+    let mut slow = TcpStream::connect(gateway.http_address().unwrap()).await.unwrap();
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: g\r\ncontent-type: application/x-protobuf\r\n";
+    let begun = format!("{head}content-length: 100\r\n\r\nbegin");
+    slow.write_all(begun.as_bytes()).await.unwrap();
+    until("the place is taken", async || {
+        metric(&gateway, "evenkeel_requests_in_flight 1").await
+    })
+    .await;
+    collector.always(Do::Accept);
+    until("it is delivered", async || {
+        metric(&gateway, "evenkeel_queue_records 0").await
+    })
+    .await;
+    drop(slow);
+    gateway.shutdown().await;
 }

@@ -1,12 +1,13 @@
 //! Routing by content: what belongs together arrives together, and only what failed is sent again.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use evenkeel_gateway::Gateway;
 use evenkeel_otlp::rpc::{Code, RpcStatus};
-use evenkeel_otlp::{Encoding, PartialSuccess, Signal};
+use evenkeel_otlp::{Compression, Encoding, Export, OtlpClientConfig, PartialSuccess, Signal};
 
-use crate::collector::{Collector, Do};
+use crate::collector::{Collector, Do, throttle};
 use crate::config_with;
 use crate::requests::{gzip, of_service, one_span, spans, traces};
 use crate::sender::{Grpc, LOGS, TRACES, framed, get};
@@ -213,4 +214,100 @@ async fn what_has_no_key_goes_to_any_collector() {
     // Each of 60 draws misses one of three with (2/3)^60.
     assert!(collectors.iter().all(|collector| collector.count() > 0));
     assert_eq!(collectors.iter().map(Collector::count).sum::<usize>(), 120);
+}
+
+#[tokio::test]
+async fn a_collector_that_hangs_does_not_take_the_whole_time_of_what_belongs_to_it() {
+    let collectors = [
+        Collector::start().await,
+        Collector::start().await,
+        Collector::start().await,
+    ];
+    collectors[2].always(Do::Hold);
+    let more = "route = \"trace_id\"\nclient.timeout = \"60s\"";
+    let mut config = config_with(&[&collectors[0], &collectors[1], &collectors[2]], more);
+    config.client.balancer.hedging = OtlpClientConfig::balancer_defaults().hedging;
+    let gateway = Gateway::start(config).unwrap();
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    // Far from both the 200 ms of a hedge and the 60 s of the request.
+    let answer = tokio::time::timeout(Duration::from_secs(20), sender.export(&batch())).await;
+    assert_eq!(answer.unwrap().status.code, Code::Ok);
+    assert!(collectors[2].count() > 0, "it was asked");
+    assert_eq!(
+        arrived(&collectors[..2]).len(),
+        120,
+        "what it holds arrived elsewhere"
+    );
+}
+
+#[tokio::test]
+async fn a_collector_that_says_come_back_at_once_is_not_asked_without_end() {
+    let (collectors, gateway) = three("\"trace_id\"").await;
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    let at_once = throttle(Code::Unavailable, Duration::ZERO);
+    for _ in 0..2 {
+        collectors[1].next(Do::Refuse(at_once.clone()));
+    }
+    let began = tokio::time::Instant::now();
+    assert_eq!(sender.export(&batch()).await.status.code, Code::Ok);
+    // The least of two waits, of 50 ms and of 100 ms, is half of each.
+    assert!(
+        began.elapsed() >= Duration::from_millis(75),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_resource_that_would_be_copied_beyond_the_memory_goes_whole_and_nothing_is_lost() {
+    let collectors = [
+        Collector::start().await,
+        Collector::start().await,
+        Collector::start().await,
+    ];
+    let more = "route = \"trace_id\"\nlimits.memory = \"256KiB\"\nlimits.max_body_size = \"256KiB\"";
+    let config = config_with(&[&collectors[0], &collectors[1], &collectors[2]], more);
+    let gateway = Gateway::start(config).unwrap();
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    let ids: Vec<u8> = (0..60).collect();
+    let large = traces(vec![of_service(&"x".repeat(150_000), &ids, 0)]);
+    for request in [framed(false, &large), framed(true, &gzip(&large))] {
+        let gzipped = [("grpc-encoding", "gzip")];
+        let answer = sender.call(TRACES, &gzipped, request).await;
+        assert_eq!(answer.status.code, Code::Ok);
+    }
+    let got: Vec<_> = collectors.iter().flat_map(Collector::got).collect();
+    assert_eq!(got.len(), 2, "each in one piece");
+    assert!(got.iter().any(|got| got.body == large));
+    assert!(got.iter().any(|got| got.body == gzip(&large)));
+    let metrics = get(gateway.admin_address(), "/metrics").await;
+    assert!(
+        metrics.text().contains("evenkeel_held_bytes 0\n"),
+        "{}",
+        metrics.text()
+    );
+}
+
+#[tokio::test]
+async fn parts_are_compressed_as_the_client_is_told_to_also_when_they_are_sent_again() {
+    let collectors = [
+        Collector::start().await,
+        Collector::start().await,
+        Collector::start().await,
+    ];
+    collectors[1].next(Do::Refuse(RpcStatus::new(Code::Unavailable, "restarting")));
+    let more = "route = \"trace_id\"\nclient.balancer.max_retries = 0\nclient.compression = \"gzip\"";
+    let config = config_with(&[&collectors[0], &collectors[1], &collectors[2]], more);
+    let gateway = Gateway::start(config).unwrap();
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    assert_eq!(sender.export(&batch()).await.status.code, Code::Ok);
+    let got: Vec<_> = collectors.iter().flat_map(Collector::got).collect();
+    assert_eq!(got.len(), 4, "three parts, and one of them again");
+    let mut arrived = 0;
+    for got in got {
+        assert_eq!(got.headers["grpc-encoding"], "gzip");
+        let part = Export::new(Signal::Traces, Encoding::Protobuf, Compression::Gzip, got.body);
+        arrived += spans(&part.decoded(1 << 20).unwrap()).len();
+    }
+    assert!(arrived > 120, "{arrived}");
 }
