@@ -134,7 +134,9 @@ pub(crate) fn builder(config: &ReceiverConfig) -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(config.header_timeout)
+        // It runs from the answer before on, not from the first byte: shorter, it would end connections that rest.
+        // The first head is the sweep's business.
+        .header_read_timeout(config.idle_timeout.max(config.header_timeout))
         .max_buf_size(config.max_header_size.0.max(MIN_BUFFER))
         .max_headers(MAX_HEADERS)
         .auto_date_header(false)

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use evenkeel_gateway::Gateway;
 use evenkeel_otlp::rpc::Code;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -120,6 +125,48 @@ async fn a_connection_that_rests_too_long_is_closed() {
     let mut sender = Grpc::connect(gateway.grpc_address()).await;
     assert_eq!(sender.export(&one_span(0)).await.status.code, Code::Ok);
     until("it is closed", async || sender.is_closed()).await;
-    let metrics = get(gateway.admin_address(), "/metrics").await;
-    assert!(metrics.text().contains("evenkeel_connections 0\n"));
+    // Its place is given back a moment after its client sees the end.
+    until("its place is free", async || {
+        let metrics = get(gateway.admin_address(), "/metrics").await;
+        metrics.text().contains("evenkeel_connections 0\n")
+    })
+    .await;
+}
+
+/// Lets this time pass at once, for what is idle too.
+async fn pass(time: Duration) {
+    const STEP: Duration = Duration::from_millis(250);
+    tokio::time::pause();
+    let mut passed = Duration::ZERO;
+    while passed < time {
+        tokio::time::advance(STEP).await;
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        passed += STEP;
+    }
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn an_http1_connection_rests_longer_than_a_head_may_take() {
+    let collector = Collector::start().await;
+    let mut config = config(&[&collector]);
+    config.receiver.header_timeout = Duration::from_secs(1);
+    let gateway = Gateway::start(config).unwrap();
+    let stream = TcpStream::connect(gateway.http_address().unwrap()).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    for _ in 0..3 {
+        let request = Request::post("/v1/traces")
+            .header("host", "gateway")
+            .header("content-type", "application/x-protobuf")
+            .body(Full::new(Bytes::from(one_span(1))))
+            .unwrap();
+        sender.ready().await.unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.unwrap();
+        pass(Duration::from_secs(20)).await;
+    }
 }
