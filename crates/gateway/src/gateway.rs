@@ -294,6 +294,13 @@ impl Gateway {
     }
 }
 
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // They run by themselves, and hold what they deliver by.
+        self.connections.tell(Order::Abort);
+    }
+}
+
 fn bind(field: &'static str, listen: Listen) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
     let Some(address) = listen.0 else {
         return Ok(None);

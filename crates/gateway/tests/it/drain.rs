@@ -75,3 +75,23 @@ async fn before_the_doors_close_there_is_time_to_notice() {
     draining.abort();
     let _ = tokio::time::timeout(Duration::from_secs(5), draining).await;
 }
+
+#[tokio::test]
+async fn a_gateway_that_is_dropped_serves_nobody_any_more() {
+    let collector = Collector::start().await;
+    let gateway = Gateway::start(config_with(&[&collector], "")).unwrap();
+    let grpc = gateway.grpc_address();
+    let mut idle = Grpc::connect(grpc).await;
+    assert_eq!(idle.export(&one_span(1)).await.status.code, Code::Ok);
+    collector.always(Do::Hold);
+    let mut sender = Grpc::connect(grpc).await;
+    let held = tokio::spawn(async move { sender.try_export(&one_span(2)).await });
+    until("it is under way", async || collector.count() == 2).await;
+    drop(gateway);
+    until("connections end", async || idle.is_closed()).await;
+    assert_eq!(held.await.unwrap(), None, "it is cut off");
+    until("nothing new is taken", async || {
+        TcpStream::connect(grpc.unwrap()).await.is_err()
+    })
+    .await;
+}
