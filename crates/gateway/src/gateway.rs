@@ -218,7 +218,7 @@ impl Gateway {
     }
 
     /// Takes over collectors, strategy and whatever else of delivery has changed, for requests from now on.
-    /// Collectors that stay keep their connections and what is known of them if nothing but the list has
+    /// Collectors that stay keep their connections and what is known of them unless something in `client` has
     /// changed; those that are gone end what they have. Nothing under way is lost.
     ///
     /// # Errors
@@ -229,12 +229,16 @@ impl Gateway {
             collectors: config.collectors.clone(),
             ..now.clone()
         };
-        if same == config {
+        // What is known of collectors is in the client: it stays unless the client itself is to be another.
+        if same.client() == config.client() {
+            let client = self.exchange.now().client.clone();
             if now.collectors != config.collectors {
-                self.exchange
-                    .now()
-                    .client
-                    .set_collectors(config.collectors.clone())?;
+                client.set_collectors(config.collectors.clone())?;
+            }
+            if same != config {
+                let mut delivery = Delivery::new(&config)?;
+                delivery.client = client;
+                self.exchange.replace(delivery);
             }
         } else {
             let before = self.exchange.replace(Delivery::new(&config)?);
