@@ -77,11 +77,16 @@ impl Receiver {
             ))
             .with_http(413),
             BodyError::Full(full) => self.full(full),
-            BodyError::TimedOut { after } => Refusal::bad(RpcStatus::new(
-                Code::DeadlineExceeded,
-                format!("the request did not end within {after:?}"),
-            ))
-            .with_http(408),
+            BodyError::TimedOut { after } => {
+                let message = format!("the request came too slowly: limits.body_timeout is {after:?}");
+                let status = RpcStatus::new(Code::DeadlineExceeded, message);
+                // Not 408: OTLP does not list it, so a sender would drop what it has.
+                Refusal {
+                    status: status.with_retry_delay(self.limits.retry_after),
+                    http: Some(503),
+                    answered: Answered::Refused,
+                }
+            }
             BodyError::Broken(error) => Refusal::bad(RpcStatus::new(
                 Code::Cancelled,
                 format!("the request broke off: {error}"),

@@ -18,7 +18,8 @@ pub struct LimitsConfig {
     /// The longest request, before and after decompression. At least 1 KiB; 64 MiB by default, as OTLP
     /// recommends. A longer one is refused for good: `RESOURCE_EXHAUSTED` without a `RetryInfo`, or 413.
     pub max_body_size: ByteSize,
-    /// How long the body of a request may take to come. At least 1 ms; 30 s by default.
+    /// How long a sender may be silent in the middle of a request's body, and how far its body may fall behind
+    /// 64 KiB a second. At least 1 ms; 30 s by default.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
     /// What refused senders are told to wait. 1 ms to 1 h; 1 s by default.

@@ -33,9 +33,13 @@ const SERVING: u8 = 1;
 const NOT_SERVING: u8 = 2;
 const SERVICE_UNKNOWN: u8 = 3;
 
-pub(super) async fn answer(serving: &Serving, method: String, request: Request<Incoming>) -> Response<Reply> {
+pub(super) async fn answer(
+    serving: &Serving,
+    method: String,
+    mut request: Request<Incoming>,
+) -> Response<Reply> {
     // No place is taken for it: a check is answered when the gateway is full too.
-    let Ok(framed) = collect(request.into_body(), BOUNDS, |_| Ok(()), |_| None).await else {
+    let Ok(framed) = collect(request.body_mut(), BOUNDS, |_| Ok(()), |_| None).await else {
         return refused(&RpcStatus::new(
             Code::InvalidArgument,
             "the request did not come whole",

@@ -108,7 +108,9 @@ mod tests {
         let mut reloads = Reloads::new(Some(file.path()), seen, &gateway);
         // From here on one look each, the first at once.
         let look = Duration::from_millis(2_000);
-        timeout(Duration::from_millis(1_000), reloads.changed()).await.unwrap_err();
+        timeout(Duration::from_millis(1_000), reloads.changed())
+            .await
+            .unwrap_err();
 
         std::fs::write(file.path(), format!("{start}{TWO}")).unwrap();
         timeout(look, reloads.changed()).await.unwrap_err();

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use crate::collector::{Collector, Do};
 use crate::requests::one_span;
 use crate::sender::{Grpc, get, post};
-use crate::{config, config_with, until};
+use crate::{config, config_with, pass, until};
 
 #[tokio::test]
 async fn beyond_the_requests_allowed_senders_are_told_when_to_come_back() {
@@ -131,21 +131,6 @@ async fn a_connection_that_rests_too_long_is_closed() {
         metrics.text().contains("evenkeel_connections 0\n")
     })
     .await;
-}
-
-/// Lets this time pass at once, for what is idle too.
-async fn pass(time: Duration) {
-    const STEP: Duration = Duration::from_millis(250);
-    tokio::time::pause();
-    let mut passed = Duration::ZERO;
-    while passed < time {
-        tokio::time::advance(STEP).await;
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
-        passed += STEP;
-    }
-    tokio::time::resume();
 }
 
 #[tokio::test]

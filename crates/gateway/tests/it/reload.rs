@@ -120,7 +120,9 @@ async fn what_is_known_of_collectors_survives_a_change_of_anything_but_the_clien
     let gateway = Gateway::start(config(&[&first])).unwrap();
     let requests = async || {
         let metrics = get(gateway.admin_address(), "/metrics").await;
-        let line = |line: &&str| line.starts_with("evenkeel_collector_requests_total") && line.contains(&first.url());
+        let line = |line: &&str| {
+            line.starts_with("evenkeel_collector_requests_total") && line.contains(&first.url())
+        };
         let line = metrics.text().lines().find(line).unwrap().to_owned();
         line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
     };
