@@ -13,6 +13,7 @@ use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::info;
@@ -23,9 +24,9 @@ use crate::config::{GatewayConfig, Listen, ReceiverConfig};
 use crate::deliver::{Delivery, Exchange, FromQueue};
 use crate::queue::{self, OpenError, Queue};
 use crate::readiness::{Readiness, State};
-use crate::receive::Receiver;
 use crate::receive::connections::{Connections, Order};
 use crate::receive::listener::{self, Answer};
+use crate::receive::{Receiver, WATCHES};
 use crate::telemetry::Telemetry;
 
 /// Connections to the admin port: some probes and a scraper.
@@ -113,6 +114,7 @@ impl Gateway {
             telemetry: Arc::clone(&telemetry),
             serving: serving.clone(),
             limits: limits.clone(),
+            watches: Arc::new(Semaphore::new(WATCHES)),
         });
         let admin = Arc::new(Admin {
             exchange: Arc::clone(&exchange),

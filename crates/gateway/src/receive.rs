@@ -18,6 +18,7 @@ use evenkeel_otlp::{Compression, ExportError, Signal};
 use evenkeel_otlp_wire::WireError;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use tokio::sync::Semaphore;
 
 use crate::admission::{Admission, Full, Ticket};
 use crate::config::LimitsConfig;
@@ -25,6 +26,7 @@ use crate::deliver::Exchange;
 use crate::readiness::Serving;
 use crate::telemetry::{Answered, Telemetry, Transport};
 use body::{BodyError, Bounds};
+pub(crate) use grpc_health::WATCHES;
 use listener::Answer;
 use reply::Reply;
 
@@ -36,6 +38,8 @@ pub(crate) struct Receiver {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) serving: Serving,
     pub(crate) limits: LimitsConfig,
+    /// Places for those who watch the health.
+    pub(crate) watches: Arc<Semaphore>,
 }
 
 impl Answer for Receiver {

@@ -40,7 +40,7 @@ fn signal(path: &str) -> Option<Signal> {
 pub(super) async fn answer(receiver: &Arc<Receiver>, request: Request<Incoming>) -> Response<Reply> {
     let Some(signal) = signal(request.uri().path()) else {
         if let Some(method) = request.uri().path().strip_prefix(grpc_health::SERVICE) {
-            return grpc_health::answer(&receiver.serving, method.to_owned(), request).await;
+            return grpc_health::answer(receiver, method.to_owned(), request).await;
         }
         receiver.telemetry.unknown.increment();
         let message = format!("no method {}", request.uri().path());

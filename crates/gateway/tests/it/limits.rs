@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::collector::{Collector, Do};
 use crate::requests::one_span;
-use crate::sender::{Grpc, get, post};
+use crate::sender::{Grpc, framed, get, post};
 use crate::{config, config_with, pass, until};
 
 #[tokio::test]
@@ -154,4 +154,51 @@ async fn an_http1_connection_rests_longer_than_a_head_may_take() {
         response.into_body().collect().await.unwrap();
         pass(Duration::from_secs(20)).await;
     }
+}
+
+const WATCH: &str = "/grpc.health.v1.Health/Watch";
+
+#[tokio::test]
+async fn who_watches_the_health_is_not_idle() {
+    let collector = Collector::start().await;
+    let mut config = config(&[&collector]);
+    config.receiver.idle_timeout = Duration::from_secs(1);
+    let gateway = Gateway::start(config).unwrap();
+    let mut watcher = Grpc::connect(gateway.grpc_address()).await;
+    let mut idle = watcher.clone();
+    let mut watch = watcher.start(WATCH, &[], framed(false, b"")).await.into_body();
+    assert!(watch.frame().await.unwrap().is_ok());
+    pass(Duration::from_secs(10)).await;
+    assert_eq!(idle.export(&one_span(1)).await.status.code, Code::Ok);
+    drop(watch);
+    until("it is closed", async || idle.is_closed()).await;
+}
+
+#[tokio::test]
+async fn watches_of_the_health_are_limited_and_their_places_given_back() {
+    let collector = Collector::start().await;
+    let gateway = Gateway::start(config(&[&collector])).unwrap();
+    let mut watches = Vec::new();
+    for _ in 0..4 {
+        let mut watcher = Grpc::connect(gateway.grpc_address()).await;
+        for _ in 0..256 {
+            let watch = watcher.start(WATCH, &[], framed(false, b"")).await;
+            assert!(!watch.headers().contains_key("grpc-status"));
+            watches.push(watch);
+        }
+    }
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    let status = sender.call(WATCH, &[], framed(false, b"")).await.status;
+    assert_eq!(status.code, Code::ResourceExhausted);
+    let check = "/grpc.health.v1.Health/Check";
+    assert_eq!(
+        sender.call(check, &[], framed(false, b"")).await.status.code,
+        Code::Ok
+    );
+    drop(watches);
+    until("there is a place again", async || {
+        let watch = sender.start(WATCH, &[], framed(false, b"")).await;
+        !watch.headers().contains_key("grpc-status")
+    })
+    .await;
 }
