@@ -13,6 +13,7 @@ use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::info;
@@ -23,9 +24,9 @@ use crate::config::{GatewayConfig, Listen, ReceiverConfig};
 use crate::deliver::{Delivery, Exchange, FromQueue};
 use crate::queue::{self, OpenError, Queue};
 use crate::readiness::{Readiness, State};
-use crate::receive::Receiver;
 use crate::receive::connections::{Connections, Order};
 use crate::receive::listener::{self, Answer};
+use crate::receive::{Receiver, WATCHES};
 use crate::telemetry::Telemetry;
 
 /// Connections to the admin port: some probes and a scraper.
@@ -113,6 +114,7 @@ impl Gateway {
             telemetry: Arc::clone(&telemetry),
             serving: serving.clone(),
             limits: limits.clone(),
+            watches: Arc::new(Semaphore::new(WATCHES)),
         });
         let admin = Arc::new(Admin {
             exchange: Arc::clone(&exchange),
@@ -218,7 +220,7 @@ impl Gateway {
     }
 
     /// Takes over collectors, strategy and whatever else of delivery has changed, for requests from now on.
-    /// Collectors that stay keep their connections and what is known of them if nothing but the list has
+    /// Collectors that stay keep their connections and what is known of them unless something in `client` has
     /// changed; those that are gone end what they have. Nothing under way is lost.
     ///
     /// # Errors
@@ -229,12 +231,16 @@ impl Gateway {
             collectors: config.collectors.clone(),
             ..now.clone()
         };
-        if same == config {
+        // What is known of collectors is in the client: it stays unless the client itself is to be another.
+        if same.client() == config.client() {
+            let client = self.exchange.now().client.clone();
             if now.collectors != config.collectors {
-                self.exchange
-                    .now()
-                    .client
-                    .set_collectors(config.collectors.clone())?;
+                client.set_collectors(config.collectors.clone())?;
+            }
+            if same != config {
+                let mut delivery = Delivery::new(&config)?;
+                delivery.client = client;
+                self.exchange.replace(delivery);
             }
         } else {
             let before = self.exchange.replace(Delivery::new(&config)?);
@@ -291,6 +297,13 @@ impl Gateway {
         self.exchange.now().client.shutdown(left).await;
         self.beside.shutdown().await;
         drained
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // They run by themselves, and hold what they deliver by.
+        self.connections.tell(Order::Abort);
     }
 }
 

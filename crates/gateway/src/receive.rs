@@ -18,6 +18,7 @@ use evenkeel_otlp::{Compression, ExportError, Signal};
 use evenkeel_otlp_wire::WireError;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use tokio::sync::Semaphore;
 
 use crate::admission::{Admission, Full, Ticket};
 use crate::config::LimitsConfig;
@@ -26,6 +27,7 @@ use crate::heavy::Undecoded;
 use crate::readiness::Serving;
 use crate::telemetry::{Answered, Telemetry, Transport};
 use body::{BodyError, Bounds};
+pub(crate) use grpc_health::WATCHES;
 use listener::Answer;
 use reply::Reply;
 
@@ -37,6 +39,8 @@ pub(crate) struct Receiver {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) serving: Serving,
     pub(crate) limits: LimitsConfig,
+    /// Places for those who watch the health.
+    pub(crate) watches: Arc<Semaphore>,
 }
 
 impl Answer for Receiver {
@@ -78,11 +82,16 @@ impl Receiver {
             ))
             .with_http(413),
             BodyError::Full(full) => self.full(full),
-            BodyError::TimedOut { after } => Refusal::bad(RpcStatus::new(
-                Code::DeadlineExceeded,
-                format!("the request did not end within {after:?}"),
-            ))
-            .with_http(408),
+            BodyError::TimedOut { after } => {
+                let message = format!("the request came too slowly: limits.body_timeout is {after:?}");
+                let status = RpcStatus::new(Code::DeadlineExceeded, message);
+                // Not 408: OTLP does not list it, so a sender would drop what it has.
+                Refusal {
+                    status: status.with_retry_delay(self.limits.retry_after),
+                    http: Some(503),
+                    answered: Answered::Refused,
+                }
+            }
             BodyError::Broken(error) => Refusal::bad(RpcStatus::new(
                 Code::Cancelled,
                 format!("the request broke off: {error}"),

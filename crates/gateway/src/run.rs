@@ -117,7 +117,12 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Err(error) => return fail(&error),
     };
     match runtime::with_threads(Some(threads(config.threads))) {
-        Ok(runtime) => runtime.block_on(serve(args, config, seen)),
+        Ok(runtime) => {
+            let code = runtime.block_on(serve(args, config, seen));
+            // Dropped, it would wait for what runs on threads, such as the look-up of a name that nobody answers.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => fail(&error),
     }
 }

@@ -145,6 +145,8 @@ enum Error {
     Json(#[from] serde_json::Error),
     #[error("{0} acknowledged spans did not arrive")]
     Lost(u64),
+    #[error("no span was acknowledged, so there is nothing to verify")]
+    NothingAcknowledged,
 }
 
 /// Sends, verifies and prints the account.
@@ -169,8 +171,17 @@ fn run_inner(args: &Args) -> Result<(), Error> {
         .and_then(|()| out.flush())
         .map_err(io("cannot write to standard output"))?;
     match account.verified {
-        Some(verified) if verified.lost > 0 => Err(Error::Lost(verified.lost)),
-        _ => Ok(()),
+        Some(verified) => verdict(account.totals.acknowledged_spans, verified.lost),
+        None => Ok(()),
+    }
+}
+
+/// What was not sent can not be lost: that nothing is missing says something only if something was acknowledged.
+const fn verdict(acknowledged: u64, lost: u64) -> Result<(), Error> {
+    match (acknowledged, lost) {
+        (0, _) => Err(Error::NothingAcknowledged),
+        (_, 0) => Ok(()),
+        (_, lost) => Err(Error::Lost(lost)),
     }
 }
 
@@ -268,5 +279,17 @@ impl std::fmt::Display for Account {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_of_nothing_proves_nothing() {
+        assert!(matches!(verdict(0, 0), Err(Error::NothingAcknowledged)));
+        assert!(matches!(verdict(100, 1), Err(Error::Lost(1))));
+        assert!(verdict(100, 0).is_ok());
     }
 }

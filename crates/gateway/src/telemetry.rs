@@ -49,7 +49,7 @@ pub(crate) enum Answered {
     Partial,
     /// Not to be sent again: it is bad, or a collector says so.
     Rejected,
-    /// To be sent again: the gateway has too much to do.
+    /// To be sent again: the gateway has too much to do, or it came too slowly.
     Refused,
     /// To be sent again: no collector acknowledged it.
     Unavailable,

@@ -20,7 +20,8 @@ pub struct LimitsConfig {
     /// `RetryInfo`, or 413. With `route = "none"` only JSON is decompressed here: for all else the collector's
     /// own limit holds.
     pub max_body_size: ByteSize,
-    /// How long the body of a request may take to come. At least 1 ms; 30 s by default.
+    /// How long a sender may be silent in the middle of a request's body, and how far its body may fall behind
+    /// 64 KiB a second. At least 1 ms; 30 s by default.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
     /// What refused senders are told to wait. 1 ms to 1 h; 1 s by default.

@@ -21,8 +21,8 @@ pub struct ReceiverConfig {
     /// export once a minute keep theirs.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
-    /// How long the head of a request may take, and the first request of a connection may be waited for. At
-    /// least 1 s; 10 s by default.
+    /// How long the head of a connection's first request may take to come. At least 1 s; 10 s by default. Later
+    /// heads have `idle_timeout`, the rest before them included.
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
     /// How many bytes the headers of a request may have. 8 KiB to 16 MiB; 64 KiB by default.

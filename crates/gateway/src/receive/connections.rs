@@ -19,6 +19,8 @@ pub(super) const TICK: Duration = Duration::from_millis(250);
 pub(crate) struct Connections {
     max: usize,
     open: Mutex<HashMap<u64, Arc<Connection>>>,
+    /// What all were told; it holds for those that come later too.
+    order: AtomicU8,
     serial: AtomicU64,
     /// Sweeps since the start: the clock that idleness is told by.
     ticks: Arc<AtomicU64>,
@@ -53,6 +55,7 @@ impl Connections {
         Self {
             max,
             open: Mutex::default(),
+            order: AtomicU8::new(0),
             serial: AtomicU64::new(0),
             ticks: Arc::default(),
             changed: Notify::new(),
@@ -63,19 +66,19 @@ impl Connections {
     /// those that never had a request first; `None` if all are busy.
     pub(crate) fn open(self: &Arc<Self>) -> Option<Seat> {
         let now = self.ticks.load(Ordering::Relaxed);
-        let connection = Arc::new(Connection {
-            in_flight: AtomicU32::new(0),
-            used: AtomicBool::new(false),
-            last: AtomicU64::new(now),
-            ticks: Arc::clone(&self.ticks),
-            order: AtomicU8::new(0),
-            waker: AtomicWaker::new(),
-        });
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let mut open = self.open.lock();
         if open.len() >= self.max && !evict(&mut open) {
             return None;
         }
+        let connection = Arc::new(Connection {
+            in_flight: AtomicU32::new(0),
+            used: AtomicBool::new(false),
+            last: AtomicU64::new(now),
+            ticks: Arc::clone(&self.ticks),
+            order: AtomicU8::new(self.order.load(Ordering::Relaxed)),
+            waker: AtomicWaker::new(),
+        });
         open.insert(serial, Arc::clone(&connection));
         Some(Seat {
             connections: Arc::clone(self),
@@ -122,9 +125,11 @@ impl Connections {
         }
     }
 
-    /// Tells all.
+    /// Tells all, and all that will come.
     pub(crate) fn tell(&self, order: Order) {
-        for connection in self.open.lock().values() {
+        let open = self.open.lock();
+        self.order.fetch_max(order as u8, Ordering::Relaxed);
+        for connection in open.values() {
             connection.tell(order);
         }
     }
@@ -255,6 +260,15 @@ mod tests {
         drop((request, requests));
         drop((busy, used, unused, fourth));
         assert_eq!(connections.len(), 0);
+    }
+
+    #[test]
+    fn who_comes_after_all_were_told_to_go_is_told_too() {
+        let connections = Arc::new(Connections::new(8));
+        let before = connections.open().unwrap();
+        connections.tell(Order::Abort);
+        let after = connections.open().unwrap();
+        assert_eq!((order(&before), order(&after)), (Order::Abort, Order::Abort));
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn signal(path: &str) -> Option<Signal> {
 pub(super) async fn answer(receiver: &Arc<Receiver>, request: Request<Incoming>) -> Response<Reply> {
     let Some(signal) = signal(request.uri().path()) else {
         if let Some(method) = request.uri().path().strip_prefix(grpc_health::SERVICE) {
-            return grpc_health::answer(&receiver.serving, method.to_owned(), request).await;
+            return grpc_health::answer(receiver, method.to_owned(), request).await;
         }
         receiver.telemetry.unknown.increment();
         let message = format!("no method {}", request.uri().path());
@@ -68,7 +68,7 @@ async fn export(
     request: Request<Incoming>,
 ) -> Result<Option<PartialSuccess>, Refusal> {
     let mut ticket = receiver.admit()?;
-    let (head, incoming) = request.into_parts();
+    let (head, mut incoming) = request.into_parts();
     if head.method != Method::POST {
         return Err(Refusal::bad(RpcStatus::new(
             Code::Unimplemented,
@@ -82,7 +82,7 @@ async fn export(
     let timeout = timeout(&head.headers)?;
     let mut bounds = receiver.bounds();
     bounds.limit = bounds.limit.saturating_add(PREFIX);
-    let framed = body::collect(incoming, bounds, |bytes| ticket.hold(bytes), announced).await;
+    let framed = body::collect(&mut incoming, bounds, |bytes| ticket.hold(bytes), announced).await;
     let framed = framed.map_err(|error| receiver.body_refused(error))?;
     receiver.telemetry.received(signal, framed.len());
     let export = Export::from_grpc(signal, compression, framed).map_err(Refusal::undecodable)?;
@@ -103,7 +103,10 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
     };
     let parsed = value.to_str().ok().and_then(|text| {
         let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let n: u32 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+        let n: u32 = digits
+            .parse()
+            .ok()
+            .filter(|_| digits.len() <= 8 && !digits.starts_with('+'))?;
         let n = u64::from(n);
         Some(match unit {
             "H" => Duration::from_secs(n * 3600),
@@ -170,7 +173,7 @@ mod tests {
         assert_eq!(read("99999999n"), Some(Duration::from_nanos(99_999_999)));
         assert_eq!(read("1500m"), Some(Duration::from_millis(1500)));
         assert_eq!(read("2H"), Some(Duration::from_secs(7200)));
-        for wrong in ["", "S", "10", "10s", "-1S", "999999999S", "1\u{20}S"] {
+        for wrong in ["", "S", "10", "10s", "-1S", "+5S", "999999999S", "1\u{20}S"] {
             assert_eq!(read(wrong), None, "{wrong:?}");
         }
     }

@@ -1,11 +1,15 @@
 //! `grpc.health.v1.Health`: Check and Watch.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use evenkeel_otlp::rpc::{Code, RpcStatus};
 use futures::stream;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::Receiver;
 use super::body::{Bounds, collect};
 use super::grpc::{accepted, message, ok_trailers, refused, respond};
 use super::reply::Reply;
@@ -33,9 +37,16 @@ const SERVING: u8 = 1;
 const NOT_SERVING: u8 = 2;
 const SERVICE_UNKNOWN: u8 = 3;
 
-pub(super) async fn answer(serving: &Serving, method: String, request: Request<Incoming>) -> Response<Reply> {
+/// How many may watch at a time: balancers and probes, and not as many as there may be streams.
+pub(crate) const WATCHES: usize = 1024;
+
+pub(super) async fn answer(
+    receiver: &Receiver,
+    method: String,
+    mut request: Request<Incoming>,
+) -> Response<Reply> {
     // No place is taken for it: a check is answered when the gateway is full too.
-    let Ok(framed) = collect(request.into_body(), BOUNDS, |_| Ok(()), |_| None).await else {
+    let Ok(framed) = collect(request.body_mut(), BOUNDS, |_| Ok(()), |_| None).await else {
         return refused(&RpcStatus::new(
             Code::InvalidArgument,
             "the request did not come whole",
@@ -45,13 +56,20 @@ pub(super) async fn answer(serving: &Serving, method: String, request: Request<I
         return refused(&RpcStatus::new(Code::InvalidArgument, "no HealthCheckRequest"));
     };
     let known = KNOWN.contains(&service);
+    let serving = &receiver.serving;
     match method.as_str() {
         "Check" if known => accepted(message(&status(of(serving.now())))),
         "Check" => refused(&RpcStatus::new(Code::NotFound, format!("no service `{service}`"))),
-        "Watch" => respond(Reply::Stream(
-            Box::pin(watch(serving.clone(), known)),
-            Some(ok_trailers()),
-        )),
+        "Watch" => match Arc::clone(&receiver.watches).try_acquire_owned() {
+            Ok(place) => respond(Reply::Stream(
+                Box::pin(watch(serving.clone(), known, place)),
+                Some(ok_trailers()),
+            )),
+            Err(_) => refused(
+                &RpcStatus::new(Code::ResourceExhausted, format!("{WATCHES} watch already"))
+                    .with_retry_delay(receiver.limits.retry_after),
+            ),
+        },
         _ => refused(&RpcStatus::new(
             Code::Unimplemented,
             format!("no method {method}"),
@@ -61,18 +79,25 @@ pub(super) async fn answer(serving: &Serving, method: String, request: Request<I
 
 /// The status now and at each change. It ends when the gateway does, so that nobody who watches keeps a
 /// connection from ending.
-fn watch(serving: Serving, known: bool) -> impl futures::Stream<Item = Bytes> + Send {
-    stream::unfold((serving, None), move |(mut serving, told)| async move {
-        loop {
-            let now = if known { of(serving.now()) } else { SERVICE_UNKNOWN };
-            if told != Some(now) {
-                return Some((message(&status(now)), (serving, Some(now))));
+fn watch(
+    serving: Serving,
+    known: bool,
+    place: OwnedSemaphorePermit,
+) -> impl futures::Stream<Item = Bytes> + Send {
+    stream::unfold(
+        (serving, None, place),
+        move |(mut serving, told, place)| async move {
+            loop {
+                let now = if known { of(serving.now()) } else { SERVICE_UNKNOWN };
+                if told != Some(now) {
+                    return Some((message(&status(now)), (serving, Some(now), place)));
+                }
+                if serving.is_over() || !serving.changed().await {
+                    return None;
+                }
             }
-            if serving.is_over() || !serving.changed().await {
-                return None;
-            }
-        }
-    })
+        },
+    )
 }
 
 const fn of(serving: bool) -> u8 {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use evenkeel_otlp::rpc::{Code, RpcStatus};
 use evenkeel_otlp::{Compression, Encoding, Export, PartialSuccess, Signal};
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 
@@ -28,7 +29,18 @@ fn signal(path: &str) -> Option<Signal> {
 }
 
 pub(super) async fn answer(receiver: &Arc<Receiver>, request: Request<Incoming>) -> Response<Reply> {
-    let encoding = encoding(request.headers());
+    let (head, mut body) = request.into_parts();
+    let response = respond(receiver, &head, &mut body).await;
+    // Over HTTP/2 a stream ends without the others. Who asks before it sends a body is not asked for one.
+    if head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT) && !response.status().is_success()
+    {
+        body::discard(&mut body, receiver.limits.max_body_size.0.saturating_mul(2)).await;
+    }
+    response
+}
+
+async fn respond(receiver: &Arc<Receiver>, head: &Parts, body: &mut Incoming) -> Response<Reply> {
+    let encoding = encoding(&head.headers);
     // Who sent something else can read text best.
     let answered_in = encoding.unwrap_or(Encoding::Json);
     let refuse = |code, message: String, status| {
@@ -38,12 +50,12 @@ pub(super) async fn answer(receiver: &Arc<Receiver>, request: Request<Incoming>)
             answered_in,
         )
     };
-    let path = request.uri().path();
+    let path = head.uri.path();
     let Some(signal) = signal(path) else {
         return refuse(Code::NotFound, format!("no path {path}"), 404);
     };
-    if request.method() != Method::POST {
-        let message = format!("{} is not for {path}; POST is", request.method());
+    if head.method != Method::POST {
+        let message = format!("{} is not for {path}; POST is", head.method);
         let mut response = refuse(Code::Unimplemented, message, 405);
         response
             .headers_mut()
@@ -54,7 +66,7 @@ pub(super) async fn answer(receiver: &Arc<Receiver>, request: Request<Incoming>)
         let message = "the content type is neither application/x-protobuf nor application/json";
         return refuse(Code::InvalidArgument, message.to_owned(), 415);
     };
-    match export(receiver, signal, encoding, request).await {
+    match export(receiver, signal, encoding, &head.headers, body).await {
         Ok(None) => {
             receiver.count(Transport::Http, signal, Answered::Accepted);
             accepted(encoding, None)
@@ -75,11 +87,11 @@ async fn export(
     receiver: &Arc<Receiver>,
     signal: Signal,
     encoding: Encoding,
-    request: Request<Incoming>,
+    headers: &HeaderMap,
+    incoming: &mut Incoming,
 ) -> Result<Option<PartialSuccess>, Refusal> {
     let mut ticket = receiver.admit()?;
-    let (head, incoming) = request.into_parts();
-    let compression = compression(&head.headers, &CONTENT_ENCODING).map_err(|name| {
+    let compression = compression(headers, &CONTENT_ENCODING).map_err(|name| {
         let message = format!("content-encoding `{name}` is not known here; gzip and zstd are");
         Refusal::bad(RpcStatus::new(Code::InvalidArgument, message)).with_http(415)
     })?;

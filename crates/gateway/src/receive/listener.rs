@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, warn};
 
 use super::connections::{Connection, Connections, Order, Seat, TICK};
+use super::reply::Counted;
 use crate::config::ReceiverConfig;
 use crate::telemetry::Telemetry;
 
@@ -30,6 +31,7 @@ const REST: Duration = Duration::from_millis(100);
 pub(crate) trait Answer: Send + Sync + 'static {
     type Body: Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
         + Send
+        + Unpin
         + 'static;
 
     fn answer(
@@ -104,8 +106,7 @@ async fn serve_io<A: Answer>(
         let answer = Arc::clone(&answer);
         async move {
             let response = answer.answer(request).await;
-            drop(busy);
-            Ok::<_, std::convert::Infallible>(response)
+            Ok::<_, std::convert::Infallible>(response.map(|body| Counted { body, _busy: busy }))
         }
     });
     let mut serving = pin!(builder.serve_connection(io, service));
@@ -134,7 +135,9 @@ pub(crate) fn builder(config: &ReceiverConfig) -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(config.header_timeout)
+        // It runs from the answer before on, not from the first byte: shorter, it would end connections that rest.
+        // The first head is the sweep's business.
+        .header_read_timeout(config.idle_timeout.max(config.header_timeout))
         .max_buf_size(config.max_header_size.0.max(MIN_BUFFER))
         .max_headers(MAX_HEADERS)
         .auto_date_header(false)

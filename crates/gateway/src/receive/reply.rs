@@ -1,4 +1,4 @@
-//! [`Reply`]: the body of an answer.
+//! [`Reply`]: the body of an answer, and [`Counted`]: until when it counts as under way.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,6 +7,8 @@ use bytes::Bytes;
 use futures::Stream;
 use http_body::{Body, Frame, SizeHint};
 use hyper::HeaderMap;
+
+use super::connections::Busy;
 
 /// The body of an answer: usually one piece, and for gRPC the trailers after it.
 pub(crate) enum Reply {
@@ -72,5 +74,32 @@ impl std::fmt::Debug for Reply {
             Self::Grpc(..) => "Grpc",
             Self::Stream(..) => "Stream",
         })
+    }
+}
+
+/// A body whose request is under way until it is handed on: an answer that the sender has not got yet is not done,
+/// and a stream goes on as long as it does.
+pub(super) struct Counted<B> {
+    pub(super) body: B,
+    pub(super) _busy: Busy,
+}
+
+impl<B: Body + Unpin> Body for Counted<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

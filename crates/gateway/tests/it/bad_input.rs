@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::collector::Collector;
 use crate::requests::{gzip, one_span, traces};
 use crate::sender::{Grpc, TRACES, framed, get, post, raw};
-use crate::{config, config_with, gateway, until};
+use crate::{config, config_with, gateway, pass, until};
 
 const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -210,9 +210,52 @@ async fn a_body_that_never_ends_is_given_up_and_what_it_held_is_free_again() {
         format!("{head}content-length: 100\r\n\r\nbegin").as_bytes(),
     )
     .await;
-    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1\r\n"),
+        "{answer}"
+    );
     let mut sender = Grpc::connect(gateway.grpc_address()).await;
     assert_eq!(sender.export(&one_span(1)).await.status.code, Code::Ok);
+}
+
+#[tokio::test]
+async fn a_body_that_comes_steadily_is_waited_for_however_long_it_takes_in_all() {
+    let collector = Collector::start().await;
+    let gateway = gateway(&[&collector]);
+    let mut stream = TcpStream::connect(gateway.http_address().unwrap()).await.unwrap();
+    let piece = vec![0; 1 << 20];
+    let head = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: g\r\ncontent-type: application/x-protobuf\r\n\
+         content-length: {}\r\n\r\n",
+        8 * piece.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..8 {
+        stream.write_all(&piece).await.unwrap();
+        // More than the 30 s of body_timeout in all, and 105 kB a second.
+        pass(Duration::from_secs(10)).await;
+    }
+    until("it arrives", async || collector.count() == 1).await;
+}
+
+#[tokio::test]
+async fn who_writes_all_before_it_reads_is_told_why_it_is_refused() {
+    let collector = Collector::start().await;
+    let config = config_with(&[&collector], "limits.max_body_size = \"8MiB\"");
+    let gateway = Gateway::start(config).unwrap();
+    for (media, status) in [("application/x-protobuf", "413"), ("text/plain", "415")] {
+        let mut stream = TcpStream::connect(gateway.http_address().unwrap()).await.unwrap();
+        let body = vec![0; 15 << 20];
+        let head = format!(
+            "POST /v1/traces HTTP/1.1\r\nhost: g\r\ncontent-type: {media}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&body).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(str::from_utf8(&answer).unwrap(), format!("HTTP/1.1 {status}"));
+    }
 }
 
 #[tokio::test]

@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use evenkeel_gateway::Gateway;
 use evenkeel_otlp::rpc::Code;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use crate::collector::{Collector, Do};
 use crate::requests::one_span;
-use crate::sender::{Grpc, get, post};
-use crate::{config, config_with, until};
+use crate::sender::{Grpc, framed, get, post};
+use crate::{config, config_with, pass, until};
 
 #[tokio::test]
 async fn beyond_the_requests_allowed_senders_are_told_when_to_come_back() {
@@ -120,6 +125,80 @@ async fn a_connection_that_rests_too_long_is_closed() {
     let mut sender = Grpc::connect(gateway.grpc_address()).await;
     assert_eq!(sender.export(&one_span(0)).await.status.code, Code::Ok);
     until("it is closed", async || sender.is_closed()).await;
-    let metrics = get(gateway.admin_address(), "/metrics").await;
-    assert!(metrics.text().contains("evenkeel_connections 0\n"));
+    // Its place is given back a moment after its client sees the end.
+    until("its place is free", async || {
+        let metrics = get(gateway.admin_address(), "/metrics").await;
+        metrics.text().contains("evenkeel_connections 0\n")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_http1_connection_rests_longer_than_a_head_may_take() {
+    let collector = Collector::start().await;
+    let mut config = config(&[&collector]);
+    config.receiver.header_timeout = Duration::from_secs(1);
+    let gateway = Gateway::start(config).unwrap();
+    let stream = TcpStream::connect(gateway.http_address().unwrap()).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    for _ in 0..3 {
+        let request = Request::post("/v1/traces")
+            .header("host", "gateway")
+            .header("content-type", "application/x-protobuf")
+            .body(Full::new(Bytes::from(one_span(1))))
+            .unwrap();
+        sender.ready().await.unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.unwrap();
+        pass(Duration::from_secs(20)).await;
+    }
+}
+
+const WATCH: &str = "/grpc.health.v1.Health/Watch";
+
+#[tokio::test]
+async fn who_watches_the_health_is_not_idle() {
+    let collector = Collector::start().await;
+    let mut config = config(&[&collector]);
+    config.receiver.idle_timeout = Duration::from_secs(1);
+    let gateway = Gateway::start(config).unwrap();
+    let mut watcher = Grpc::connect(gateway.grpc_address()).await;
+    let mut idle = watcher.clone();
+    let mut watch = watcher.start(WATCH, &[], framed(false, b"")).await.into_body();
+    assert!(watch.frame().await.unwrap().is_ok());
+    pass(Duration::from_secs(10)).await;
+    assert_eq!(idle.export(&one_span(1)).await.status.code, Code::Ok);
+    drop(watch);
+    until("it is closed", async || idle.is_closed()).await;
+}
+
+#[tokio::test]
+async fn watches_of_the_health_are_limited_and_their_places_given_back() {
+    let collector = Collector::start().await;
+    let gateway = Gateway::start(config(&[&collector])).unwrap();
+    let mut watches = Vec::new();
+    for _ in 0..4 {
+        let mut watcher = Grpc::connect(gateway.grpc_address()).await;
+        for _ in 0..256 {
+            let watch = watcher.start(WATCH, &[], framed(false, b"")).await;
+            assert!(!watch.headers().contains_key("grpc-status"));
+            watches.push(watch);
+        }
+    }
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    let status = sender.call(WATCH, &[], framed(false, b"")).await.status;
+    assert_eq!(status.code, Code::ResourceExhausted);
+    let check = "/grpc.health.v1.Health/Check";
+    assert_eq!(
+        sender.call(check, &[], framed(false, b"")).await.status.code,
+        Code::Ok
+    );
+    drop(watches);
+    until("there is a place again", async || {
+        let watch = sender.start(WATCH, &[], framed(false, b"")).await;
+        !watch.headers().contains_key("grpc-status")
+    })
+    .await;
 }

@@ -68,3 +68,18 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
     assert!(waited.is_ok(), "waited in vain until {what}");
 }
+
+/// Lets this time pass at once, for what is idle too.
+async fn pass(time: Duration) {
+    const STEP: Duration = Duration::from_millis(250);
+    tokio::time::pause();
+    let mut passed = Duration::ZERO;
+    while passed < time {
+        tokio::time::advance(STEP).await;
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        passed += STEP;
+    }
+    tokio::time::resume();
+}

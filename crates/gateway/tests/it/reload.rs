@@ -8,7 +8,7 @@ use evenkeel_otlp::rpc::Code;
 
 use crate::collector::{Collector, Do};
 use crate::requests::one_span;
-use crate::sender::Grpc;
+use crate::sender::{Grpc, get};
 use crate::{config, config_with, until};
 
 /// Sends without pause on four connections until it is stopped; how many were sent, and how many not accepted.
@@ -112,6 +112,40 @@ async fn a_request_under_way_ends_by_the_config_it_began_with() {
         assert_eq!(held.await.unwrap().status.code, Code::Ok);
     }
     assert_eq!(second.count(), 2);
+}
+
+#[tokio::test]
+async fn what_is_known_of_collectors_survives_a_change_of_anything_but_the_client() {
+    let (first, second) = (Collector::start().await, Collector::start().await);
+    let gateway = Gateway::start(config(&[&first])).unwrap();
+    let requests = async || {
+        let metrics = get(gateway.admin_address(), "/metrics").await;
+        let line = |line: &&str| {
+            line.starts_with("evenkeel_collector_requests_total") && line.contains(&first.url())
+        };
+        let line = metrics.text().lines().find(line).unwrap().to_owned();
+        line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    assert_eq!(sender.export(&one_span(1)).await.status.code, Code::Ok);
+    assert_eq!(requests().await, 1);
+
+    let mut other = gateway.config();
+    other.drain_timeout += std::time::Duration::from_secs(1);
+    other.route = "service".parse().unwrap();
+    other.collectors = config(&[&first, &second]).collectors;
+    gateway.reload(other.clone()).unwrap();
+    assert_eq!(gateway.config(), other);
+    for trace in 2..5 {
+        // It splits by the new route, and the client of before is not on its way out.
+        assert_eq!(sender.export(&one_span(trace)).await.status.code, Code::Ok);
+    }
+    assert_eq!(first.count() + second.count(), 4);
+    assert_eq!(requests().await, u64::try_from(first.count()).unwrap());
+
+    other.client.connect_timeout += std::time::Duration::from_secs(1);
+    gateway.reload(other).unwrap();
+    assert_eq!(requests().await, 0, "another client knows nothing yet");
 }
 
 #[tokio::test]
