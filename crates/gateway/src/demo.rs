@@ -5,6 +5,7 @@ mod collectors;
 mod keys;
 mod table;
 mod traffic;
+mod verify;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -15,13 +16,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::config::GatewayConfig;
 use crate::gateway::{Gateway, StartError};
-use crate::ledger::IdSet;
-use crate::send::compare;
-
 use collectors::Collectors;
 use keys::{Command, Keys};
 use table::{Row, Snapshot};
 use traffic::Traffic;
+use verify::{Comparison, TooMany};
 
 /// How often the table is drawn, and a line is printed where there is no terminal.
 const REDRAW: Duration = Duration::from_millis(250);
@@ -58,6 +57,8 @@ enum Error {
     Start(#[from] StartError),
     #[error(transparent)]
     Target(#[from] http::Error),
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     #[error("the gateway receives no gRPC")]
     NoReceiver,
     #[error("{0} acknowledged spans did not arrive")]
@@ -91,6 +92,7 @@ async fn show(args: &Args) -> Result<(), Error> {
     let screen = table::Screen::enter(is_terminal).map_err(failed("cannot write to standard output"))?;
     let mut keys = Keys::read(is_terminal).map_err(failed("cannot read keys"))?;
 
+    let mut comparison = Comparison::default();
     let start = Instant::now();
     let end = start + Duration::from_secs(args.seconds.unwrap_or(u32::MAX.into()));
     let mut ticks = interval(if is_terminal { REDRAW } else { LINE });
@@ -99,7 +101,7 @@ async fn show(args: &Args) -> Result<(), Error> {
     loop {
         tokio::select! {
             _ = ticks.tick() => {
-                let snapshot = snapshot(start, &gateway, &traffic, &collectors);
+                let snapshot = snapshot(start, &gateway, &traffic, &collectors, &mut comparison)?;
                 screen.show(&snapshot).map_err(failed("cannot write to standard output"))?;
             }
             command = keys.next() => match command {
@@ -118,7 +120,7 @@ async fn show(args: &Args) -> Result<(), Error> {
         }
     }
     traffic.finish(LAST).await;
-    let last = snapshot(start, &gateway, &traffic, &collectors);
+    let last = snapshot(start, &gateway, &traffic, &collectors, &mut comparison)?;
     drop((screen, keys));
     gateway.shutdown().await;
     table::print(&table::summary(&last)).map_err(failed("cannot write to standard output"))?;
@@ -139,11 +141,19 @@ fn config(collectors: &Collectors) -> Result<GatewayConfig, ConfigError> {
     GatewayConfig::parse(&text, [], |config| config.drain_delay = Duration::ZERO)
 }
 
-fn snapshot(start: Instant, gateway: &Gateway, traffic: &Traffic, collectors: &Collectors) -> Snapshot {
+fn snapshot(
+    start: Instant,
+    gateway: &Gateway,
+    traffic: &Traffic,
+    collectors: &Collectors,
+    comparison: &mut Comparison,
+) -> Result<Snapshot, TooMany> {
     // What was acknowledged first: whatever is, has arrived by the time that the collectors are asked.
-    let (account, acknowledged): (traffic::Account, IdSet) = traffic.account();
-    let arrived = collectors.arrived(traffic.sender());
-    let verified = compare(&acknowledged, &arrived);
+    let (account, acknowledged) = traffic.account();
+    comparison.acknowledged(acknowledged)?;
+    for (index, collector) in collectors.iter().enumerate() {
+        comparison.arrived(index, collector.arrived())?;
+    }
     let stats = gateway.stats();
     let mut rows = Vec::new();
     for (number, collector) in collectors.iter().enumerate() {
@@ -156,16 +166,16 @@ fn snapshot(start: Instant, gateway: &Gateway, traffic: &Traffic, collectors: &C
             reason: backend.map_or("", |backend| backend.reason.as_str()),
             in_flight: backend.map_or(0, |backend| backend.requests.in_flight),
             requests: backend.map_or(0, |backend| backend.requests.requests),
-            spans: arrived[number].unique,
+            spans: comparison.arrivals[number],
         });
     }
-    Snapshot {
+    Ok(Snapshot {
         elapsed: start.elapsed(),
         account,
-        lost: verified.lost,
-        duplicates: verified.duplicates,
+        lost: comparison.lost,
+        duplicates: comparison.duplicates,
         retries: stats.retries,
         hedges: stats.hedges,
         rows,
-    }
+    })
 }

@@ -24,7 +24,6 @@ use payload::MAX_SPANS;
 pub(crate) use payload::Template;
 use tally::{Tally, Totals};
 use verify::Verified;
-pub(crate) use verify::compare;
 
 use crate::ledger::SenderId;
 

@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::keys::Deed;
-use crate::ledger::SenderId;
-use crate::sink::{Answer, Arrived, Behaviour, Counting, Sink};
+use crate::ledger::Run;
+use crate::sink::{Answer, Behaviour, Sink};
 
 /// How late the slow one answers, and for how long the throttling one wants to be left alone.
 const SLOW: Duration = Duration::from_millis(200);
@@ -21,7 +21,7 @@ pub(super) const COLLECTORS: usize = 3;
 #[derive(Debug)]
 pub(super) struct Collectors([Collector; COLLECTORS]);
 
-/// One of them. Its account outlives its death.
+/// One of them. What arrived outlives its death.
 #[derive(Debug)]
 pub(super) struct Collector {
     sink: Sink,
@@ -42,20 +42,6 @@ impl Collectors {
 
     pub(super) fn urls(&self) -> impl Iterator<Item = String> {
         self.iter().map(Collector::url)
-    }
-
-    /// What arrived at each, killed or not.
-    pub(super) fn arrived(&self, sender: SenderId) -> Vec<Arrived> {
-        self.iter()
-            .map(|collector| {
-                collector
-                    .sink
-                    .report(true)
-                    .senders
-                    .remove(&sender)
-                    .unwrap_or_default()
-            })
-            .collect()
     }
 
     /// Does it to the collector of this index.
@@ -90,7 +76,7 @@ fn answering(answer: Answer) -> Behaviour {
 impl Collector {
     async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
-        let sink = Sink::new(Behaviour::default(), Counting::Ids);
+        let sink = Sink::with_journal();
         Ok(Self {
             address: listener.local_addr()?,
             server: Some(tokio::spawn(sink.clone().serve(listener))),
@@ -117,6 +103,11 @@ impl Collector {
 
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The spans that arrived since this was asked last. There is one sender.
+    pub(super) fn arrived(&self) -> impl Iterator<Item = Run> {
+        self.sink.take().into_iter().map(|(_, run)| run)
     }
 
     /// In words.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::ledger::{IdSet, SenderId};
+use crate::ledger::{Run, SenderId};
 use crate::send::{Client, Protocol, Template};
 
 /// Latencies are those of the last requests only.
@@ -40,7 +40,8 @@ pub(super) struct Account {
 #[derive(Debug, Default)]
 struct State {
     account: Account,
-    acknowledged: IdSet,
+    /// Spans that were acknowledged since somebody asked.
+    acknowledged: Vec<Run>,
     took: VecDeque<Duration>,
 }
 
@@ -77,10 +78,6 @@ impl Traffic {
         })
     }
 
-    pub(super) fn sender(&self) -> SenderId {
-        self.shared.sender
-    }
-
     /// Sends no more, and waits for what is under way.
     pub(super) async fn finish(&mut self, within: Duration) {
         self.end.send_replace(true);
@@ -88,11 +85,11 @@ impl Traffic {
         let _ = timeout(within, &mut self.sending).await;
     }
 
-    /// The account so far, and which spans were acknowledged.
-    pub(super) fn account(&self) -> (Account, IdSet) {
-        let state = self.shared.state.lock();
+    /// The account so far, and which spans were acknowledged since this was asked last.
+    pub(super) fn account(&self) -> (Account, Vec<Run>) {
+        let mut state = self.shared.state.lock();
         let mut took: Vec<Duration> = state.took.iter().copied().collect();
-        let (account, acknowledged) = (state.account, state.acknowledged.clone());
+        let (account, acknowledged) = (state.account, std::mem::take(&mut state.acknowledged));
         drop(state);
         took.sort_unstable();
         let at = |hundredths: usize| {
@@ -100,7 +97,6 @@ impl Traffic {
             took.get(index).copied().unwrap_or_default()
         };
         let account = Account {
-            spans: acknowledged.len(),
             p50: at(50),
             p99: at(99),
             longest: at(100),
@@ -142,7 +138,8 @@ impl Shared {
         let mut state = self.state.lock();
         if matches!(outcome, Ok(Ok(()))) {
             state.account.acknowledged += 1;
-            state.acknowledged.insert_run((first, self.template.spans()));
+            state.account.spans += self.template.spans();
+            state.acknowledged.push((first, self.template.spans()));
         } else {
             state.account.failed += 1;
         }

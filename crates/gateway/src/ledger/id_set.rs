@@ -24,7 +24,7 @@ pub(crate) struct IdSet {
 }
 
 impl IdSet {
-    /// Adds the numbers in the word of `number` that are set in `bits`. How many of them are new.
+    /// Adds the numbers in the word of `number` that are set in `bits`. Which of them are new.
     fn add(&mut self, number: u64, bits: u64) -> Option<u64> {
         let full = self.chunks.len() >= MAX_CHUNKS;
         let chunk = number / CHUNK;
@@ -36,10 +36,16 @@ impl IdSet {
             .entry(chunk)
             .or_insert_with(|| Box::new([0; (CHUNK / WORD) as usize]));
         let word = &mut words[(number % CHUNK / WORD) as usize];
-        let new = u64::from((bits & !*word).count_ones());
+        let new = bits & !*word;
         *word |= bits;
-        self.len += new;
+        self.len += u64::from(new.count_ones());
         Some(new)
+    }
+
+    /// Those of its numbers that are in the word of `number`.
+    fn word(&self, number: u64) -> u64 {
+        let chunk = self.chunks.get(&(number / CHUNK));
+        chunk.map_or(0, |words| words[(number % CHUNK / WORD) as usize])
     }
 
     /// How many of its numbers are not in the other one.
@@ -62,16 +68,24 @@ impl IdSet {
 
     /// Adds all numbers of a run. How many of them were new; `None` if not all went in, because the set is
     /// full.
-    pub(crate) fn insert_run(&mut self, (first, count): Run) -> Option<u64> {
+    pub(crate) fn insert_run(&mut self, run: Run) -> Option<u64> {
+        self.insert_run_beside(run, &Self::default()).map(|(new, _)| new)
+    }
+
+    /// The same, and how many of the new ones the other set has: so two sets that grow can be compared without
+    /// looking through them again.
+    pub(crate) fn insert_run_beside(&mut self, (first, count): Run, other: &Self) -> Option<(u64, u64)> {
         let end = first.saturating_add(count);
-        let (mut number, mut new) = (first, 0);
+        let (mut number, mut new, mut shared) = (first, 0, 0);
         while number < end {
             let at = number % WORD;
             let len = (WORD - at).min(end - number);
-            new += self.add(number, (u64::MAX >> (WORD - len)) << at)?;
+            let added = self.add(number, (u64::MAX >> (WORD - len)) << at)?;
+            new += u64::from(added.count_ones());
+            shared += u64::from((added & other.word(number)).count_ones());
             number += len;
         }
-        Some(new)
+        Some((new, shared))
     }
 
     /// Its numbers, those in a row together, from the least to the greatest.

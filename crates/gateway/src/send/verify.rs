@@ -43,7 +43,7 @@ pub(crate) struct Error {
 }
 
 /// Compares.
-pub(crate) fn compare(acknowledged: &IdSet, arrived: &[Arrived]) -> Verified {
+fn compare(acknowledged: &IdSet, arrived: &[Arrived]) -> Verified {
     let mut all = IdSet::default();
     let mut arrivals = 0;
     for sink in arrived {

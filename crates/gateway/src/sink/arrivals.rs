@@ -42,6 +42,9 @@ pub(crate) struct Arrived {
     pub(crate) runs: Vec<Run>,
 }
 
+/// A journal that nobody takes holds so many runs, and no more.
+const JOURNAL: usize = 1 << 20;
+
 /// The account of a sink.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
@@ -55,10 +58,20 @@ struct State {
     /// Marked spans of requests for whose spans there was no room.
     uncounted: u64,
     file: Option<File>,
+    /// Where runs go in place of `senders`, if somebody else keeps the account.
+    journal: Option<Vec<(SenderId, Run)>>,
 }
 
 impl State {
     fn add(&mut self, sender: SenderId, (first, count): Run) {
+        if let Some(journal) = &mut self.journal {
+            if journal.len() < JOURNAL {
+                journal.push((sender, (first, count)));
+            } else {
+                self.uncounted += count;
+            }
+            return;
+        }
         if self.senders.len() >= MAX_SENDERS && !self.senders.contains_key(&sender) {
             self.uncounted += count;
             return;
@@ -97,6 +110,19 @@ impl Arrivals {
             items: AtomicU64::new(items),
             state: Mutex::new(state),
         })
+    }
+
+    /// That keeps what arrives until somebody [takes](Self::take) it.
+    pub(super) fn with_journal() -> Self {
+        let mut arrivals = Self::default();
+        arrivals.state.get_mut().journal = Some(Vec::new());
+        arrivals
+    }
+
+    /// What arrived since it was taken last, if there is a journal.
+    pub(super) fn take(&self) -> Vec<(SenderId, Run)> {
+        let mut state = self.state.lock();
+        state.journal.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Counts what is in a request, once it is accepted.

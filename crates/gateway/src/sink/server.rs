@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use super::arrivals::Arrivals;
 use super::body::Reply;
 use super::{Behaviour, Counting, Report, control, otlp};
+use crate::ledger::{Run, SenderId};
 
 /// Streams at once on a connection: more than any test has in flight.
 const MAX_STREAMS: u32 = 4096;
@@ -72,6 +73,17 @@ impl Sink {
             self.inner.counting,
             arrivals,
         ))
+    }
+
+    /// That keeps no account, but what arrives until it is [taken](Self::take).
+    pub(crate) fn with_journal() -> Self {
+        let arrivals = Arrivals::with_journal();
+        Self::with_arrivals(Behaviour::default(), Counting::Ids, arrivals)
+    }
+
+    /// The spans that arrived since they were taken last.
+    pub(crate) fn take(&self) -> Vec<(SenderId, Run)> {
+        self.inner.arrivals.take()
     }
 
     pub(crate) fn behaviour(&self) -> Behaviour {
