@@ -178,6 +178,8 @@ pub enum Better {
     Lower,
     /// More is better.
     Higher,
+    /// Neither: a figure for orientation.
+    Neither,
 }
 
 impl Event {

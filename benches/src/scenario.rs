@@ -12,7 +12,7 @@ use crate::protocol::{Contender, Followed, Metric, Planned, Role, Scaling};
 use crate::server::ServerKind;
 
 /// The files, built into the program so that it runs from any folder.
-const FILES: [(&str, &str); 15] = [
+const FILES: [(&str, &str); 16] = [
     ("io.toml", include_str!("../scenarios/io.toml")),
     ("io-10k.toml", include_str!("../scenarios/io-10k.toml")),
     ("io-pair.toml", include_str!("../scenarios/io-pair.toml")),
@@ -42,6 +42,10 @@ const FILES: [(&str, &str); 15] = [
     (
         "gateway-serial.toml",
         include_str!("../scenarios/gateway-serial.toml"),
+    ),
+    (
+        "gateway-kill.toml",
+        include_str!("../scenarios/gateway-kill.toml"),
     ),
 ];
 
@@ -366,7 +370,7 @@ mod tests {
         assert!(parse(&nobody).unwrap_err().contains("'ours'"));
         let undrawn = good.replace("bars = [\"connect_rate\"", "bars = [\"charm\"");
         assert!(parse(&undrawn).unwrap_err().contains("'charm'"));
-        let never = good.replace("repeats = 15", "repeats = 0");
+        let never = good.replace("repeats = 8", "repeats = 0");
         assert!(parse(&never).unwrap_err().contains("repeats"));
     }
 }

@@ -63,7 +63,7 @@ pub struct Workload {
 }
 
 /// All of them, in the order of [`crate::scenario::all`].
-const WORKLOADS: [Workload; 13] = [
+const WORKLOADS: [Workload; 14] = [
     Workload {
         scenario: "io",
         contenders: io::CONTENDERS,
@@ -128,6 +128,11 @@ const WORKLOADS: [Workload; 13] = [
         scenario: "gateway-serial",
         contenders: gateway::CONTENDERS,
         run: gateway::serial::run,
+    },
+    Workload {
+        scenario: "gateway-kill",
+        contenders: gateway::kill::CONTENDERS,
+        run: gateway::kill::run,
     },
 ];
 

@@ -14,7 +14,7 @@
 //! # What holds
 //! - Acknowledged is durable: synced to disk before `push` returns.
 //! - Delivered at least once. Twice only if the process was killed between an answer and the next commit (some
-//!   10 ms), or where an attempt was given up.
+//!   10 ms, more where the disk is busy), or where an attempt was given up.
 //! - Bounded: bytes on disk, in memory, on their way to disk, records in flight. At a limit a push is refused at
 //!   once; nothing waits for room.
 //! - A damaged record is counted and left out; a damaged file is refused when it is opened, and left as it is.

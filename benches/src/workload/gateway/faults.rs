@@ -49,6 +49,11 @@ pub(in crate::workload) fn run(task: &Task) -> Result<Report, Error> {
                     .extend(figures::caveat(case, &told).map(|text| format!("{}, {text}", task.contender)));
             }
         }
+        for what in ["failed", "lost"] {
+            let of = |case: Case| metrics.value(&format!("{}_{what}", case.name()));
+            let all = Case::ALL.into_iter().filter_map(of).sum();
+            metrics.set(what, all);
+        }
         let mut report = Report::of(&task.contender, metrics);
         report.notes = caveats;
         Ok(report)

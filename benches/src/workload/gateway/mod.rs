@@ -1,8 +1,10 @@
 //! Scenarios about the gateway: three collectors (`evenkeel sink`), a sender that verifies (`evenkeel send`),
 //! and between them ours, a peer, or nobody. All are processes of their own.
 
+mod ask;
 pub(super) mod faults;
 mod folder;
+pub(super) mod kill;
 mod process;
 mod proxy;
 pub(super) mod route;

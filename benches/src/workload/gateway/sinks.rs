@@ -2,14 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::process::Command;
-use tokio::time::timeout;
 
+use super::ask::ask;
 use super::process::Process;
 use crate::Error;
 
@@ -18,9 +15,6 @@ pub(super) const SINKS: usize = 3;
 
 /// The one that it happens to.
 pub(super) const VICTIM: usize = 0;
-
-/// A sink has this long to answer what it is asked beside the telemetry.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Three collectors.
 #[derive(Debug)]
@@ -92,6 +86,14 @@ impl Sinks {
         self.ask(which, "POST", "/control", behaviour).await.map(drop)
     }
 
+    /// How all of them behave from now on.
+    pub(super) async fn tell_all(&self, behaviour: &str) -> Result<(), Error> {
+        for which in 0..SINKS {
+            self.tell(which, behaviour).await?;
+        }
+        Ok(())
+    }
+
     /// How many requests it has received since it was started.
     pub(super) async fn received(&self, which: usize) -> Result<u64, Error> {
         let report = self.ask(which, "GET", "/report", "").await?;
@@ -106,23 +108,6 @@ impl Sinks {
     }
 
     async fn ask(&self, which: usize, method: &str, path: &str, body: &str) -> Result<String, Error> {
-        let exchange = async {
-            let mut stream = TcpStream::connect(self.addresses[which]).await?;
-            let length = body.len();
-            let head = format!(
-                "{method} {path} HTTP/1.1\r\nhost: sink\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
-            );
-            stream.write_all((head + body).as_bytes()).await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            std::io::Result::Ok(answer)
-        };
-        let answer = timeout(PATIENCE, exchange).await;
-        let answer = answer.map_err(|_| Error::Contender("a sink does not answer".to_owned()))?;
-        let answer = answer.map_err(Error::io("cannot talk to a sink"))?;
-        match answer.split_once("\r\n\r\n") {
-            Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(body.to_owned()),
-            _ => Err(Error::Contender(format!("a sink says: {answer}"))),
-        }
+        ask("a sink", self.addresses[which], method, path, body).await
     }
 }
