@@ -30,9 +30,9 @@ const METRIC: &str = "time";
 /// Criterion's settings: short, for there are many.
 const SHORT: [&str; 6] = [
     "--warm-up-time",
-    "0.1",
+    "0.05",
     "--measurement-time",
-    "0.3",
+    "0.15",
     "--sample-size",
     "10",
 ];
