@@ -1,4 +1,4 @@
-//! The report's claims, held against a run.
+//! The report's claims, and the gateway's own bars, held against a run.
 //!
 //! `benches/claims.toml` says for each claim which scenario and metric show it, against whom, and what must come
 //! out. A claim holds when the whole interval of the ratio is on its side, fails when the whole interval is on
@@ -35,6 +35,8 @@ pub(crate) enum Error {
 #[serde(deny_unknown_fields)]
 struct File {
     claims: Vec<Claim>,
+    #[serde(default)]
+    bars: Vec<Claim>,
 }
 
 /// One claim.
@@ -43,8 +45,11 @@ struct File {
 pub(crate) struct Claim {
     /// Its name in the table.
     pub(crate) name: String,
-    /// What the report says.
+    /// What the report says; of a bar, what is asked for.
     pub(crate) text: String,
+    /// A bar that the project sets itself, no claim of the report.
+    #[serde(skip)]
+    own: bool,
     /// What shows it, if anything does.
     scenario: Option<String>,
     metric: Option<String>,
@@ -65,8 +70,12 @@ pub(crate) enum Expect {
     RatioLeast(f64),
     /// Ours over the naive one is at most this.
     RatioMost(f64),
+    /// Ours over the best peer is at least this.
+    PeerLeast(f64),
     /// Ours is at least this.
     ValueLeast(f64),
+    /// Ours is at most this, in every single repeat: for what must never be, and for limits.
+    ValueMost(f64),
 }
 
 /// Where a claim is shown, when all of it is there.
@@ -87,8 +96,12 @@ impl Claim {
             return Err("it needs scenario, metric, ours and expect, or says what is missing");
         };
         let naive = self.naive.as_deref();
-        if naive.is_none() && !matches!(expect, Expect::ValueLeast(_)) {
-            return Err("a ratio needs a naive contender");
+        match expect {
+            Expect::RatioLeast(_) | Expect::RatioMost(_) if naive.is_none() => {
+                return Err("a ratio needs a naive contender");
+            }
+            Expect::PeerLeast(_) if self.peers.is_empty() => return Err("a ratio needs peers"),
+            _ => {}
         }
         Ok(Shown {
             scenario,
@@ -100,13 +113,17 @@ impl Claim {
     }
 }
 
-/// All claims, checked.
+/// All claims, and behind them the bars, checked.
 pub(crate) fn all() -> Result<Vec<Claim>, Error> {
     parse(FILE)
 }
 
 fn parse(text: &str) -> Result<Vec<Claim>, Error> {
-    let file: File = toml::from_str(text)?;
+    let mut file: File = toml::from_str(text)?;
+    for bar in &mut file.bars {
+        bar.own = true;
+    }
+    file.claims.append(&mut file.bars);
     for claim in &file.claims {
         let wrong = match (&claim.missing, claim.shown()) {
             (Some(_), Ok(_)) => Some("it is shown, and says that something is missing"),
@@ -178,6 +195,10 @@ mod tests {
             (
                 "scenario = \"io\"\nmetric = \"a\"\nours = \"b\"\nexpect = { value_least = 2.0 }\nmissing = \"time\"",
                 "is shown, and",
+            ),
+            (
+                "scenario = \"io\"\nmetric = \"a\"\nours = \"b\"\nexpect = { peer_least = 1.0 }",
+                "needs peers",
             ),
             ("speed = 3", "unknown field"),
             ("expect = { ratio_about = 1.0 }", "unknown variant"),

@@ -5,13 +5,19 @@
 //! leaves out 1, and the medians differ by more than [`LEAST_CHANGE`]: with hundreds of figures a 95 % interval
 //! would call a dozen changed that did not.
 //!
+//! It also says which ratios changed sides of 1 though the first run had shown them on one beyond its interval.
+//!
 //! Exit status: 0 when nothing of ours got worse, 1 when something did, 2 when the runs cannot be compared.
+
+mod across;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use across::Across;
+
 use crate::cli::CompareArgs;
-use crate::record::{Better, Metric, Part, Record, Role, bootstrap, file};
+use crate::record::{Better, Metric, Part, Record, Role, file, interval};
 use crate::{number, say};
 
 /// How sure a change must be.
@@ -28,6 +34,8 @@ pub(crate) struct Comparison {
     compared: usize,
     /// What could not be compared, and why.
     left_out: Vec<String>,
+    /// Ratios that changed sides of 1.
+    across: Across,
 }
 
 /// One figure that changed.
@@ -94,6 +102,7 @@ impl Comparison {
             }
             text.push('\n');
         }
+        text.push_str(&self.across.markdown());
         let _ = writeln!(
             text,
             "{} of {} figures changed beyond the noise.",
@@ -132,7 +141,10 @@ pub(crate) fn run(args: &CompareArgs) -> ExitCode {
 
 /// Everything both runs have.
 pub(crate) fn compare(old: &Record, new: &Record) -> Comparison {
-    let mut found = Comparison::default();
+    let mut found = Comparison {
+        across: Across::of(old, new),
+        ..Comparison::default()
+    };
     if old.machine != new.machine {
         let (before, after) = (old.machine.line(), new.machine.line());
         found.left_out.push(format!(
@@ -190,7 +202,7 @@ impl Comparison {
                 .filter_map(ratio)
                 .filter(|ratio| ratio.is_finite())
                 .collect();
-            (ratios.len() >= bootstrap::LEAST).then_some(ratios)
+            (ratios.len() >= interval::LEAST).then_some(ratios)
         };
         let plain = |part: &Part| {
             part.series(contender, &metric.name)
@@ -201,11 +213,11 @@ impl Comparison {
             (Some(before), Some(after)) => (true, before, after),
             _ => (false, plain(old), plain(new)),
         };
-        let Some(interval) = bootstrap::of_quotient(&after, &before, CONFIDENCE) else {
+        let Some(interval) = interval::of_quotient(&after, &before, CONFIDENCE) else {
             return;
         };
         self.compared += 1;
-        let quotient = bootstrap::middle(&mut after) / bootstrap::middle(&mut before);
+        let quotient = interval::middle(&mut after) / interval::middle(&mut before);
         if (interval[0] <= 1.0 && 1.0 <= interval[1]) || (quotient - 1.0).abs() <= LEAST_CHANGE {
             return;
         }

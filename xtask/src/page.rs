@@ -83,7 +83,8 @@ fn head(record: &Record, claimed: &[Claimed], scenarios: &[&Part], micro: bool) 
             escape(error)
         );
     }
-    let count = |word: &str| claimed.iter().filter(|row| row.verdict.word() == word).count();
+    let report = || claimed.iter().filter(|row| !row.own);
+    let count = |word: &str| report().filter(|row| row.verdict.word() == word).count();
     text.push_str("<div class=\"tiles\">\n");
     for (word, says) in [
         ("holds", "claims hold against the naive way"),
@@ -97,13 +98,21 @@ fn head(record: &Record, claimed: &[Claimed], scenarios: &[&Part], micro: bool) 
             count(word)
         );
     }
-    let sides = || claimed.iter().filter_map(|row| row.peer_side);
+    let sides = || report().filter_map(|row| row.peer_side);
     let _ = writeln!(
         text,
         "<div class=\"tile\"><b>{} / {}</b>of them better / worse than the best peer, of {}</div>",
         sides().filter(|side| *side == Side::Better).count(),
         sides().filter(|side| *side == Side::Worse).count(),
         sides().count()
+    );
+    let bars = || claimed.iter().filter(|row| row.own);
+    let _ = writeln!(
+        text,
+        "<div class=\"tile\"><b>{} / {}</b>of the gateway's bars kept / not kept, of {}</div>",
+        bars().filter(|row| row.verdict.word() == "holds").count(),
+        bars().filter(|row| row.verdict.word() == "fails").count(),
+        bars().count()
     );
     text.push_str("</div>\n<nav>");
     let links = scenarios
@@ -126,7 +135,7 @@ fn foot(record: &Record) -> String {
     format!(
         "<h2>Made with</h2>\n<p class=\"small soft\">{}</p>\n\
          <p class=\"small soft\">Bars are medians over the repeats; the line over a bar is the 95 % interval of the \
-         median by the bootstrap, or the least and the most where there are fewer than five repeats. Distributions: \
+         median by order statistics, or the least and the most where there are fewer than five repeats. Distributions: \
          the thick box is the middle half, the thin one from the 1st to the 99.9th percentile, the two strokes the \
          median and the 99th. How it is measured stands in docs/performance.md.</p>\n",
         escape(&versions.join(", "))

@@ -4,8 +4,8 @@
 //! of figures. What can be worked out from samples (medians, ratios, intervals) is written into the file for other
 //! programs, and worked out anew when the file is read.
 
-pub(crate) mod bootstrap;
 pub(crate) mod file;
+pub(crate) mod interval;
 pub(crate) mod machine;
 pub(crate) mod plan;
 pub(crate) mod sample;

@@ -5,7 +5,7 @@
 
 use crate::claims::{Claimed, Verdict};
 use crate::number;
-use crate::record::bootstrap::LEAST;
+use crate::record::interval::LEAST;
 use crate::record::{Better, Metric, Part, Point, Record, Scenario};
 
 /// The widest table when it does not go to a terminal.
@@ -34,17 +34,23 @@ pub(super) fn print(record: &Record, width: usize) -> String {
     text
 }
 
-/// The report's claims, one below the other.
+/// The report's claims and the gateway's bars, one below the other.
 pub(super) fn claims(claimed: &[Claimed]) -> String {
-    let mut lines = vec!["the report's claims, by this run:".to_owned()];
-    for row in claimed {
-        lines.push(format!("  {}: {}", row.name, row.verdict.words()));
-        if !matches!(row.verdict, Verdict::NotMeasured(_)) {
-            lines.push(format!("    the report: {}", row.text));
-            lines.push(format!(
-                "    {}: {}; expected {}; best peer: {}",
-                row.place, row.naive, row.expected, row.peer
-            ));
+    let mut lines = Vec::new();
+    for (own, title, whose) in [
+        (false, "the report's claims, by this run:", "the report"),
+        (true, "the gateway's bars, by this run:", "the bar"),
+    ] {
+        lines.push(title.to_owned());
+        for row in claimed.iter().filter(|row| row.own == own) {
+            lines.push(format!("  {}: {}", row.name, row.verdict.words()));
+            if !matches!(row.verdict, Verdict::NotMeasured(_)) {
+                lines.push(format!("    {whose}: {}", row.text));
+                lines.push(format!(
+                    "    {}: {}; expected {}; best peer: {}",
+                    row.place, row.naive, row.expected, row.peer
+                ));
+            }
         }
     }
     lines.join("\n") + "\n"

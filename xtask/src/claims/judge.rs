@@ -2,7 +2,7 @@
 
 use super::{Claim, Expect, Shown};
 use crate::number;
-use crate::record::bootstrap::LEAST;
+use crate::record::interval::LEAST;
 use crate::record::statistics::Summary;
 use crate::record::{Better, Part, Record};
 
@@ -77,11 +77,13 @@ impl Side {
 pub(crate) struct Claimed {
     /// Its name.
     pub(crate) name: String,
-    /// What the report says.
+    /// What the report says, or what is asked for.
     pub(crate) text: String,
+    /// Whether it is a bar of the project's own, no claim of the report.
+    pub(crate) own: bool,
     /// What must come out.
     pub(crate) expected: String,
-    /// Against the naive way.
+    /// Against the naive way; the figure itself where none is to be held against it.
     pub(crate) naive: String,
     /// Against the best peer.
     pub(crate) peer: String,
@@ -102,6 +104,7 @@ fn one(claim: &Claim, record: &Record) -> Claimed {
     let mut row = Claimed {
         name: claim.name.clone(),
         text: claim.text.clone(),
+        own: claim.own,
         expected: "—".to_owned(),
         naive: "—".to_owned(),
         peer: "—".to_owned(),
@@ -122,17 +125,22 @@ fn one(claim: &Claim, record: &Record) -> Claimed {
     let naive = shown
         .naive
         .and_then(|naive| Some((naive, part.ratio_to(shown.ours, naive, shown.metric)?)));
+    let value = part.summary(shown.ours, shown.metric);
     if let Some((naive, ratio)) = &naive {
         row.naive = against(ratio, naive);
+    } else if let Some(value) = &value {
+        row.naive = alone(value);
     }
-    if let Some((name, ratio)) = best_peer(part, shown, &claim.peers) {
-        let side = Side::of(&ratio, is_higher_better(part, shown));
-        row.peer = format!("{}: {}", side.word(), against(&ratio, name));
+    let peer = best_peer(part, shown, &claim.peers);
+    if let Some((name, ratio)) = &peer {
+        let side = Side::of(ratio, is_higher_better(part, shown));
+        row.peer = format!("{}: {}", side.word(), against(ratio, name));
         row.peer_side = Some(side);
     }
     let told = match shown.expect {
         Expect::RatioLeast(_) | Expect::RatioMost(_) => naive.map(|(_, ratio)| ratio),
-        Expect::ValueLeast(_) => part.summary(shown.ours, shown.metric),
+        Expect::PeerLeast(_) => peer.map(|(_, ratio)| ratio),
+        Expect::ValueLeast(_) | Expect::ValueMost(_) => value,
     };
     row.verdict = told.map_or_else(
         || Verdict::NotMeasured("it gave no figures".to_owned()),
@@ -143,12 +151,22 @@ fn one(claim: &Claim, record: &Record) -> Claimed {
 
 /// Whole interval on one side, or open.
 fn verdict(expect: Expect, told: &Summary) -> Verdict {
+    if let Expect::ValueMost(most) = expect {
+        // One repeat suffices to break it, and however many hold are all there is to say that it does.
+        return if told.max <= most {
+            Verdict::Holds
+        } else {
+            Verdict::Fails
+        };
+    }
     let Some([low, high]) = told.interval else {
         return Verdict::NotMeasured(format!("{} of at least {LEAST} repeats", told.samples));
     };
     let (holds, fails) = match expect {
-        Expect::RatioLeast(least) | Expect::ValueLeast(least) => (low >= least, high < least),
-        Expect::RatioMost(most) => (high <= most, low > most),
+        Expect::RatioLeast(least) | Expect::PeerLeast(least) | Expect::ValueLeast(least) => {
+            (low >= least, high < least)
+        }
+        Expect::RatioMost(most) | Expect::ValueMost(most) => (high <= most, low > most),
     };
     match (holds, fails) {
         (true, _) => Verdict::Holds,
@@ -182,8 +200,16 @@ fn expected(expect: Expect, naive: Option<&str>) -> String {
     match expect {
         Expect::RatioLeast(least) => format!("at least {} × {naive}", number::figure(least)),
         Expect::RatioMost(most) => format!("at most {} × {naive}", number::figure(most)),
+        Expect::PeerLeast(least) => format!("at least {} × the best peer", number::figure(least)),
         Expect::ValueLeast(least) => format!("at least {}", number::figure(least)),
+        Expect::ValueMost(most) => format!("at most {}", number::figure(most)),
     }
+}
+
+/// A figure with its spread.
+fn alone(value: &Summary) -> String {
+    let [low, high] = value.spread().map(number::figure);
+    format!("{} ({low} .. {high})", number::figure(value.median))
 }
 
 /// A ratio with its spread, and to whom.
@@ -223,6 +249,32 @@ mod tests {
         assert_eq!(verdict(Expect::ValueLeast(100.0), 80.0), Verdict::Fails);
         // Between the least and the most of the samples: the run does not tell.
         assert_eq!(verdict(Expect::ValueLeast(80.4), 80.0), Verdict::Open);
+    }
+
+    #[test]
+    fn what_must_never_be_is_judged_by_the_worst_repeat_however_few_there_are() {
+        let mut record = fixture::record(9.0);
+        record.scenarios[0].samples.retain(|sample| sample.repeat < 2);
+        let verdict = |most| one(&claim("wait_p50", Expect::ValueMost(most)), &record).verdict;
+        // 9.0 in one repeat and 9.09 in the other.
+        assert_eq!(verdict(9.1), Verdict::Holds);
+        assert_eq!(verdict(9.05), Verdict::Fails);
+    }
+
+    #[test]
+    fn a_bar_against_the_best_peer_takes_the_best_there_is() {
+        let mut bar = claim("rate", Expect::PeerLeast(1.0));
+        bar.naive = None;
+        bar.peers.push("naive".to_owned());
+        let row = |wait| one(&bar, &fixture::record(wait));
+        assert_eq!(row(9.0).verdict, Verdict::Holds);
+        assert_eq!(row(12.0).verdict, Verdict::Fails);
+        assert!(row(9.0).peer.ends_with("× raw-tokio"), "{}", row(9.0).peer);
+        assert!(
+            !row(9.0).naive.contains('×'),
+            "the figure itself: {}",
+            row(9.0).naive
+        );
     }
 
     #[test]

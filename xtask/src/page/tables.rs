@@ -8,13 +8,33 @@ use crate::claims::Claimed;
 use crate::number;
 use crate::record::Part;
 
-/// The report's claims; on a phone each row is a card.
+/// The report's claims, and the gateway's bars.
 pub(super) fn claims(claimed: &[Claimed]) -> String {
-    let mut text = String::from(
-        "<h2>What the report expects</h2>\n<table class=\"claims\">\n<thead><tr><th>the report</th><th>verdict</th>\
-         <th>against the naive way</th><th>expected</th><th>against the best peer</th><th>measured by</th></tr></thead>\n<tbody>\n",
+    let report = table(
+        claimed,
+        false,
+        [
+            "What the report expects",
+            "the report",
+            "against the naive way",
+            "naive",
+        ],
     );
-    for row in claimed {
+    let bars = table(
+        claimed,
+        true,
+        ["What the gateway is held to", "the bar", "measured", "measured"],
+    );
+    report + &bars
+}
+
+/// One of the two; on a phone each row is a card.
+fn table(claimed: &[Claimed], own: bool, [title, what, against, naive]: [&str; 4]) -> String {
+    let mut text = format!(
+        "<h2>{title}</h2>\n<table class=\"claims\">\n<thead><tr><th>{what}</th><th>verdict</th>\
+         <th>{against}</th><th>expected</th><th>against the best peer</th><th>measured by</th></tr></thead>\n<tbody>\n",
+    );
+    for row in claimed.iter().filter(|row| row.own == own) {
         let _ = write!(
             text,
             "<tr><td>{}</td><td class=\"verdict {}\">{}</td>",
@@ -23,10 +43,10 @@ pub(super) fn claims(claimed: &[Claimed]) -> String {
             escape(&row.verdict.words()),
         );
         for (label, cell) in [
-            ("naive", &row.naive),
+            (naive, &row.naive),
             ("expected", &row.expected),
             ("best peer", &row.peer),
-            ("measured by", &row.place),
+            ("by", &row.place),
         ] {
             // A phone shows no empty lines.
             let none = if cell == "—" { " class=\"none\"" } else { "" };

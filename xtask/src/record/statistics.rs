@@ -1,7 +1,7 @@
 //! The few figures that stand for many samples.
 //!
 //! Medians, because a machine that people use gives outliers; minimum and maximum as the spread, and
-//! where there are samples enough an interval by the [bootstrap]. Ratios are taken in pairs, sample
+//! where there are samples enough an [interval]. Ratios are taken in pairs, sample
 //! by sample of the same repeat: contenders are interleaved, so what slows the machine for a while
 //! slows both halves of a pair.
 
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::bootstrap::{self, middle};
+use super::interval::{self, middle};
 
 /// How sure an interval is that stands beside a figure.
 pub(crate) const CONFIDENCE: f64 = 0.95;
@@ -47,7 +47,7 @@ pub(crate) fn summary(values: impl IntoIterator<Item = f64>) -> Option<Summary> 
         min,
         max,
         samples,
-        interval: bootstrap::of_median(&values, CONFIDENCE),
+        interval: interval::of_median(&values, CONFIDENCE),
     })
 }
 

@@ -6,7 +6,7 @@ use super::super::html::escape;
 use super::super::scale::Scale;
 use super::{MARGIN, WIDTH, role_class};
 use crate::number;
-use crate::record::bootstrap::middle;
+use crate::record::interval::middle;
 use crate::record::{Contender, Metric, Part};
 
 /// The height of a row: its name, and below it its mark.

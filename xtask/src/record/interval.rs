@@ -1,11 +1,17 @@
-//! Intervals by the bootstrap: what the figure would be, had other samples of the same kind been drawn.
+//! Intervals: where a median may lie, and by how much two runs may differ. Neither asks how samples are distributed,
+//! which is right for latencies.
 //!
-//! The percentile bootstrap of Efron (1979): draw as many samples as there are, with replacement, take the median,
-//! and do so many times; the middle 95 % of these medians are the interval. It asks nothing of how samples are
-//! distributed, which is right for latencies. It is too narrow for very few samples, so there is none below
-//! [`LEAST`]. The draws are of a fixed seed: the same samples give the same interval.
+//! Of one median by order statistics (Thompson 1936): it lies below the least of `n` samples with a probability of
+//! one in `2^n`, and so on inwards, so that the interval between two samples holds it with a probability that is
+//! known. The bootstrap, which is the usual way, is too narrow for so few samples: of seven repeats its 95 % hold
+//! the median 88 times of 100.
+//!
+//! Of the quotient of two runs' medians by the percentile bootstrap (Efron 1979): draw as many samples as there are,
+//! with replacement, from both, take the quotient of the medians, and do so many times; the middle 99 % of these are
+//! the interval. The draws are of a fixed seed: the same samples give the same interval.
 
-/// The least number of samples that an interval is given for.
+/// The least number of samples that an interval is given for. From the least to the most of five it holds the median
+/// 15 times of 16, of six and more 95 times of 100.
 pub(crate) const LEAST: usize = 5;
 
 /// How often is drawn.
@@ -58,14 +64,37 @@ fn between(mut drawn: Vec<f64>, confidence: f64) -> Option<[f64; 2]> {
     (low.is_finite() && high.is_finite()).then_some([low, high])
 }
 
-/// The interval of the median of `samples`; none for fewer than [`LEAST`].
+/// The interval of the median of `samples`: from the least to the most, without as many at both ends as
+/// `confidence` (0 to 1) allows. None for fewer than [`LEAST`].
 pub(crate) fn of_median(samples: &[f64], confidence: f64) -> Option<[f64; 2]> {
     if samples.len() < LEAST {
         return None;
     }
-    let (mut random, mut scratch) = (Random(1), Vec::new());
-    let drawn = (0..DRAWS).map(|_| random.median(samples, &mut scratch));
-    between(drawn.collect(), confidence)
+    let mut samples = samples.to_vec();
+    samples.sort_unstable_by(f64::total_cmp);
+    let left_out = left_out(samples.len(), confidence);
+    let (low, high) = (samples[left_out], samples[samples.len() - 1 - left_out]);
+    (low.is_finite() && high.is_finite()).then_some([low, high])
+}
+
+/// How many samples of `count` may be left out at each end, so that the median lies between the rest with this
+/// confidence. The median is below the sample after the k-th if at most k of them are below it: the lower tail of
+/// heads of `count` coins.
+fn left_out(count: usize, confidence: f64) -> usize {
+    let coins = count as f64;
+    // The logarithm of the probability of exactly `k` heads, for that of none may be too small for a double.
+    let mut exactly = -coins * std::f64::consts::LN_2;
+    let mut at_most = exactly.exp();
+    let mut k = 0;
+    while 2 * k + 3 < count {
+        exactly += ((coins - k as f64) / (k as f64 + 1.0)).ln();
+        at_most += exactly.exp();
+        if 2.0 * at_most > 1.0 - confidence {
+            break;
+        }
+        k += 1;
+    }
+    k
 }
 
 /// The interval of the median of `new` over the median of `old`, two runs of their own; none for fewer than
@@ -130,18 +159,43 @@ mod tests {
         assert_eq!(of_median(&samples, 0.95), of_median(&samples, 0.95));
     }
 
-    /// The promise of an interval: over many draws from a known population it holds the true median about as
-    /// often as it says.
+    /// The promise of an interval: over many draws from a known population it holds the true median at least as
+    /// often as it says, however few samples there are.
     #[test]
-    fn the_interval_covers_the_truth_about_as_often_as_it_says() {
+    fn the_interval_covers_the_truth_as_often_as_it_says() {
         let mut random = Random(42);
-        let covered = (0..100).filter(|_| {
-            // Uniform over 0 to 1: its median is a half.
-            let samples: Vec<f64> = (0..15).map(|_| random.below(1_000_001) as f64 / 1e6).collect();
-            of_median(&samples, 0.95).is_some_and(|[low, high]| low <= 0.5 && 0.5 <= high)
-        });
-        let covered = covered.count();
-        assert!((86..=100).contains(&covered), "{covered} of 100");
+        for count in LEAST..=20 {
+            let covered = (0..2000).filter(|_| {
+                // Uniform over 0 to 1: its median is a half.
+                let samples: Vec<f64> = (0..count).map(|_| random.below(1_000_001) as f64 / 1e6).collect();
+                of_median(&samples, 0.95).is_some_and(|[low, high]| low <= 0.5 && 0.5 <= high)
+            });
+            let covered = covered.count();
+            // Five can do no better than 93.75 %.
+            let least = if count == LEAST { 1840 } else { 1870 };
+            assert!(covered >= least, "{covered} of 2000 with {count} samples");
+        }
+    }
+
+    #[test]
+    fn no_more_is_left_out_than_the_confidence_allows() {
+        // By the tables of the sign test (Dixon and Mood 1946).
+        let tabled = [
+            (5, 0),
+            (6, 0),
+            (8, 0),
+            (9, 1),
+            (12, 2),
+            (15, 3),
+            (20, 5),
+            (100, 39),
+        ];
+        for (count, out) in tabled {
+            assert_eq!(left_out(count, 0.95), out, "of {count}");
+        }
+        assert_eq!(left_out(15, 0.99), 2);
+        // By the normal distribution: 2500 less 0.98 times the square root of 5000.
+        assert!((2428..=2432).contains(&left_out(5000, 0.95)));
     }
 
     #[test]
