@@ -99,7 +99,9 @@ pub struct QueueStats {
 impl Queue {
     /// Opens the queue in `config.dir`, or makes it, and starts its thread.
     ///
-    /// Blocks: after a kill the whole file is read and checked, about a second for each gigabyte on disk.
+    /// Blocks: after a kill the whole file is read and checked. The example `queue_speed` measured 0.07, 0.46 and
+    /// 1.3 s for 0.07, 0.27 and 1.07 GB that the kernel still had in memory, on two virtual cores that were busy with
+    /// other things; from a disk it is at least the time to read it. After an orderly end it took 1 to 4 ms.
     ///
     /// # Errors
     /// See [`OpenError`]; each names the file or the field.
