@@ -18,6 +18,7 @@ use evenkeel_otlp_wire::{RouteBy, check_split};
 use crate::admission::Ticket;
 use crate::config::GatewayConfig;
 use crate::heavy;
+use crate::metrics::wall_time;
 use crate::queue::Queue;
 use crate::receive::Refusal;
 use crate::telemetry::{Answered, Telemetry};
@@ -120,7 +121,7 @@ impl Delivery {
     pub(crate) fn new(config: &GatewayConfig) -> Result<Self, BuildError> {
         Ok(Self {
             client: OtlpClient::new(config.client())?,
-            since: SystemTime::now(),
+            since: wall_time(),
             route: config.route.by(),
             route_name: config.route.to_string(),
             timeout: config.client.timeout,

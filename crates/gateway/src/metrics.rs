@@ -4,6 +4,8 @@ mod otlp;
 mod prometheus;
 mod push;
 
+use std::time::SystemTime;
+
 use evenkeel::balancer::{BackendStats, LoadBalancerStats};
 use evenkeel::stats::Readiness;
 use evenkeel_otlp::Signal;
@@ -14,6 +16,12 @@ use crate::telemetry::{Answered, Transport};
 
 pub(crate) use prometheus::text;
 pub(crate) use push::Push;
+
+/// The time of day, which collectors go by.
+#[expect(clippy::disallowed_methods, reason = "OTLP has the wall's time and no other")]
+pub(crate) fn wall_time() -> SystemTime {
+    SystemTime::now()
+}
 
 /// What a family of figures is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,7 +33,7 @@ pub(super) struct Cut {
 /// What came of planning it.
 #[derive(Debug)]
 pub(super) enum Planned {
-    Cut(Cut),
+    Cut(Box<Cut>),
     /// It is in too many pieces for the memory it may take. As one part it goes where its first item belongs.
     NoRoom(Part),
 }
@@ -80,7 +80,7 @@ pub(super) fn plan(
     let plan = SplitPlan::new(decoded, export.signal(), route, room, destination);
     let first = first.unwrap_or(lot);
     match plan {
-        Ok(plan) => Ok(Planned::Cut(Cut { plan, keys, first })),
+        Ok(plan) => Ok(Planned::Cut(Box::new(Cut { plan, keys, first }))),
         Err(WireError::NoRoom { .. }) => Ok(Planned::NoRoom(Part {
             export: export.clone(),
             key: first,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use evenkeel_otlp::{Compression, Encoding, Export, Signal};
 use serde_json::{Value, json};
 
-use super::{Figure, Kind, Labels, Page, of_delivery, of_gateway};
+use super::{Figure, Kind, Labels, Page, of_delivery, of_gateway, wall_time};
 use crate::admin::Admin;
 use crate::json::to_protobuf;
 
@@ -25,7 +25,7 @@ pub(super) fn export(
         metrics: Vec::new(),
         kind: Kind::Gauge,
         since: nanos(started),
-        now: nanos(SystemTime::now()),
+        now: nanos(wall_time()),
     };
     of_gateway(admin, &mut page);
     // With another client they begin at zero again.

@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::otlp::export;
+use super::wall_time;
 use crate::admin::Admin;
 use crate::config::TelemetryConfig;
 
@@ -32,7 +33,7 @@ impl Push {
         Ok(Self {
             client: client.transpose()?,
             resource: config.resource_attributes(),
-            started: SystemTime::now(),
+            started: wall_time(),
             failing: false,
             config,
         })

@@ -12,8 +12,8 @@ use crate::{config_with, until};
 /// Two collectors behind a gateway that asks them all the time.
 async fn two() -> ([Collector; 2], Gateway) {
     let collectors = [Collector::start().await, Collector::start().await];
-    let more = "client.health_checks = \"grpc\"\nclient.balancer.health_check_interval = \"500ms\"\n\
-                client.balancer.health_check_timeout = \"500ms\"";
+    let more = "client.health_checks = \"grpc\"\nclient.balancer.health_check_interval = \"2s\"\n\
+                client.balancer.health_check_timeout = \"2s\"";
     let mut config = config_with(&[&collectors[0], &collectors[1]], more);
     config.client.health_checks = HealthChecks::Grpc;
     (collectors, Gateway::start(config).unwrap())
@@ -46,7 +46,10 @@ async fn a_collector_that_says_it_does_not_serve_gets_nothing_until_it_does() {
         is(&gateway, &collectors[0], "unhealthy").await
     })
     .await;
-    assert!(is(&gateway, &collectors[1], "ready").await);
+    until("the other is in", async || {
+        is(&gateway, &collectors[1], "ready").await
+    })
+    .await;
     avoid_the_first(&collectors, &gateway).await;
     let status = get(gateway.admin_address(), "/status").await;
     assert!(
@@ -81,7 +84,7 @@ async fn a_collector_that_does_not_know_the_protocol_is_no_worse_for_it() {
     })
     .await;
     for collector in &collectors {
-        assert!(is(&gateway, collector, "ready").await);
+        until("it is in", async || is(&gateway, collector, "ready").await).await;
     }
 }
 
@@ -89,7 +92,7 @@ async fn a_collector_that_does_not_know_the_protocol_is_no_worse_for_it() {
 async fn a_collector_over_http_is_not_asked_in_grpc() {
     let collector = Collector::start().await;
     let more =
-        "client.balancer.health_check_interval = \"500ms\"\nclient.balancer.health_check_timeout = \"500ms\"";
+        "client.balancer.health_check_interval = \"2s\"\nclient.balancer.health_check_timeout = \"2s\"";
     let mut config = config_with(&[&collector], more);
     config.client.health_checks = HealthChecks::Grpc;
     config.client.protocol = Protocol::HttpProtobuf;
