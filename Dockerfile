@@ -8,11 +8,14 @@ FROM rust:1.95-alpine AS build
 RUN apk add --no-cache build-base ca-certificates
 WORKDIR /src
 COPY . .
-RUN cargo build --locked --release --package evenkeel-gateway && strip target/release/evenkeel
+RUN cargo build --locked --release --package evenkeel-gateway && strip target/release/evenkeel && mkdir /empty
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /src/target/release/evenkeel /evenkeel
+# Where a queue on disk is by default; mount a volume here to keep it.
+COPY --from=build --chown=65532:65532 /empty /var/lib/evenkeel
+WORKDIR /var/lib/evenkeel
 USER 65532:65532
 EXPOSE 4317 4318 13133
 ENTRYPOINT ["/evenkeel"]

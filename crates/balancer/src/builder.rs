@@ -99,6 +99,18 @@ impl<B: Send + Sync + 'static> LoadBalancerBuilder<B> {
         self
     }
 
+    /// Checks each backend by the probe that `probe` gives for it, at the address beside that; else as
+    /// [`health_checks`](Self::health_checks). For backends that are not all asked in the same way.
+    #[cfg(feature = "checks")]
+    #[must_use]
+    pub fn health_checks_each<P: evenkeel_health::Probe>(
+        mut self,
+        probe: impl Fn(&B) -> (P, crate::Target) + Send + Sync + 'static,
+    ) -> Self {
+        self.checks = Some(crate::checks::Checks::each(probe));
+        self
+    }
+
     /// Checks each backend over HTTP at the config's `health_check_path`, which takes the place of the
     /// one in `probe`; else as [`health_checks`](Self::health_checks). `probe` says the rest: version,
     /// headers, which statuses are good. Connections are opened by `connect`.

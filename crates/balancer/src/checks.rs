@@ -28,6 +28,20 @@ impl<B: Send + Sync + 'static> Checks<B> {
         }))
     }
 
+    /// Each by a probe of its own.
+    pub(crate) fn each<P: Probe>(probe: impl Fn(&B) -> (P, Target) + Send + Sync + 'static) -> Self {
+        Self(Box::new(move |config, runtime| {
+            // Its intervals and its cap are what counts.
+            let nothing = |_: Target| std::future::ready(Ok::<(), std::convert::Infallible>(()));
+            let checker = HealthChecker::new(intervals(config), CONCURRENT, nothing)?;
+            Ok(Box::new(move |backend: &Arc<Backend<B>>| {
+                let (probe, target) = probe(&backend.payload);
+                let (watch, checks) = checker.with_probe(probe).watch(target);
+                attend(backend, &runtime, watch, checks);
+            }))
+        }))
+    }
+
     /// By HTTP, at the path that the config says.
     #[cfg(feature = "http-checks")]
     pub(crate) fn http<C>(
@@ -66,11 +80,21 @@ fn begin<B: Send + Sync + 'static, P: Probe>(
     let checker = HealthChecker::new(intervals(config), CONCURRENT, probe)?;
     Ok(Box::new(move |backend: &Arc<Backend<B>>| {
         let (watch, checks) = checker.watch(target(&backend.payload));
-        let verdicts = follow(Arc::downgrade(backend), watch.clone());
-        drop(runtime.spawn(checks));
-        let follower = runtime.spawn(verdicts).abort_handle();
-        backend.vitals.watched_by(Watched { watch, follower });
+        attend(backend, &runtime, watch, checks);
     }))
+}
+
+/// Runs the checks of a backend and tells it what they say.
+fn attend<B: Send + Sync + 'static>(
+    backend: &Arc<Backend<B>>,
+    runtime: &Handle,
+    watch: HealthWatch,
+    checks: impl Future<Output = ()> + Send + 'static,
+) {
+    let verdicts = follow(Arc::downgrade(backend), watch.clone());
+    drop(runtime.spawn(checks));
+    let follower = runtime.spawn(verdicts).abort_handle();
+    backend.vitals.watched_by(Watched { watch, follower });
 }
 
 fn intervals(config: &LoadBalancerConfig) -> CheckConfig {

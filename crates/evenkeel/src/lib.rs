@@ -40,7 +40,7 @@
 //!
 //! # Features
 //! `config` (default): [`Config`] from a TOML file and the environment. `checks` (default): active health
-//! checks. `http-checks`: these over HTTP. `tls`: TLS in [`io_core`].
+//! checks. `http-checks`: these over HTTP. `grpc-checks`: gRPC's health protocol, in [`health`]. `tls`: TLS in [`io_core`].
 
 mod backend;
 mod build_error;

@@ -1,6 +1,5 @@
 //! The admin port: what the gateway tells of itself. It only tells; nothing can be changed here.
 
-mod metrics;
 mod status;
 
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use hyper::{Request, Response};
 
 use crate::admission::Admission;
 use crate::deliver::Exchange;
+use crate::metrics;
 use crate::readiness::Serving;
 use crate::receive::connections::Connections;
 use crate::receive::listener::Answer;
@@ -53,7 +53,7 @@ impl Answer for Admin {
             }
             "/metrics" => {
                 let version = "text/plain; version=0.0.4; charset=utf-8";
-                text(StatusCode::OK, version, metrics::write(&self))
+                text(StatusCode::OK, version, metrics::text(&self))
             }
             "/status" => text(StatusCode::OK, "application/json", status::write(&self)),
             _ => text(

@@ -7,6 +7,7 @@ mod listen;
 mod receiver;
 mod route;
 mod size;
+mod telemetry;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub use listen::Listen;
 pub use receiver::ReceiverConfig;
 pub use route::RouteConfig;
 pub use size::ByteSize;
+pub use telemetry::TelemetryConfig;
 
 use evenkeel_otlp::{Collector, OtlpClientConfig};
 
@@ -68,6 +70,9 @@ pub struct GatewayConfig {
     /// change takes a restart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueConfig>,
+    /// If it is there, the gateway sends its own metrics over OTLP. A change takes a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<TelemetryConfig>,
     /// How collectors are spoken to, and in `client.balancer` how they are chosen and judged. Its own
     /// `collectors` is empty here.
     pub client: OtlpClientConfig,
@@ -87,6 +92,7 @@ impl Default for GatewayConfig {
             limits: LimitsConfig::default(),
             admin: AdminConfig::default(),
             queue: None,
+            telemetry: None,
             client: OtlpClientConfig::default(),
             collectors: Vec::new(),
         }

@@ -2,24 +2,28 @@
 
 mod parts;
 mod queued;
+mod sending;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use evenkeel_otlp::rpc::RpcStatus;
 use evenkeel_otlp::{
     BuildError, Compression, Export, OtlpClient, PartialSuccess, SendError, SendOptions, Signal,
 };
-use evenkeel_otlp_wire::RouteBy;
+use evenkeel_otlp_wire::{RouteBy, check_split};
 
 use crate::admission::Ticket;
 use crate::config::GatewayConfig;
 use crate::heavy;
+use crate::metrics::wall_time;
 use crate::queue::Queue;
 use crate::receive::Refusal;
 use crate::telemetry::{Answered, Telemetry};
 
+use parts::Planned;
 pub(crate) use queued::FromQueue;
 
 /// Where requests are delivered: to the collectors of the config that holds now.
@@ -34,6 +38,8 @@ pub(crate) struct Exchange {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) client: OtlpClient,
+    /// Since when this client counts.
+    pub(crate) since: SystemTime,
     /// `None`: a request goes as it is to any collector.
     pub(crate) route: Option<RouteBy>,
     /// The route as the config has it.
@@ -96,9 +102,9 @@ impl Exchange {
                 delivery.send_whole(export, timeout).await
             }
             Some(route) => {
-                let split = delivery.split(export, route.clone(), &mut ticket).await?;
+                let split = delivery.split(export, route, &mut ticket).await?;
                 let split = split.compressed(delivery.compression, &mut ticket).await;
-                parts::send(&delivery, split, timeout, &self.telemetry).await
+                sending::send(&delivery, split, timeout, &self.telemetry).await
             }
         }
         .inspect(|partial| {
@@ -115,6 +121,7 @@ impl Delivery {
     pub(crate) fn new(config: &GatewayConfig) -> Result<Self, BuildError> {
         Ok(Self {
             client: OtlpClient::new(config.client())?,
+            since: wall_time(),
             route: config.route.by(),
             route_name: config.route.to_string(),
             timeout: config.client.timeout,
@@ -166,29 +173,77 @@ impl Delivery {
             .map_err(|error| self.refusal(&error))
     }
 
-    /// A request decompressed and cut into what belongs together.
+    /// A request decompressed and cut into what belongs together. There is room in the ticket for what the cutting
+    /// takes before it is taken; where there is not, the request stays in one piece: a resource goes with each part
+    /// that has items of it, so parts may take many times what came, and then better together than not at all.
     async fn split(
         &self,
         export: Export,
-        route: RouteBy,
+        route: &RouteBy,
         ticket: &mut Ticket,
     ) -> Result<parts::Split, Refusal> {
         let decoded = heavy::decoded(&export, self.max_body_size, ticket).await;
         let decoded = decoded.map_err(|error| Refusal::undecoded(error, self.retry_after))?;
-        let (client, whole) = (self.client.clone(), export.clone());
-        let split = heavy::run(ticket, decoded.len() / 16, move || {
-            parts::split(&client, export, &decoded, &route)
-        });
-        let split = split.await.map_err(Refusal::malformed)?;
-        // Parts take the place of what they were cut from. A resource goes with each part that has items of it,
-        // so a large one may take many times what came: then better together than not at all.
-        let copied = split.copied();
-        if copied > 0 && ticket.hold_up_to(copied) >= copied {
-            ticket.shrink(copied);
-            return Ok(split);
+        let cut = match self.plan(&export, &decoded, route, ticket).await? {
+            Planned::Cut(cut) => cut,
+            Planned::NoRoom(whole) => {
+                ticket.shrink(export.body().len());
+                return Ok(parts::Split(vec![whole]));
+            }
+        };
+        let copies = cut.copies();
+        if copies == 0 {
+            ticket.shrink(export.body().len());
+            return Ok(cut.make(&export));
         }
-        ticket.shrink(whole.body().len());
-        Ok(split.together(whole))
+        let needed = ticket.held().saturating_add(copies);
+        if ticket.hold_up_to(needed) < needed {
+            ticket.shrink(export.body().len());
+            return Ok(cut.together(export));
+        }
+        drop(decoded);
+        let split = heavy::run(ticket, copies / 16, move || cut.make(&export)).await;
+        // Parts take the place of what they were cut from.
+        ticket.shrink(copies);
+        Ok(split)
+    }
+
+    /// How a request is to be cut, with as much room in the ticket as it takes to know.
+    async fn plan(
+        &self,
+        export: &Export,
+        decoded: &Bytes,
+        route: &RouteBy,
+        ticket: &mut Ticket,
+    ) -> Result<Planned, Refusal> {
+        let before = ticket.held();
+        let mut room = heavy::AT_ONCE.max(decoded.len() / 2);
+        loop {
+            let given = ticket.hold_up_to(before.saturating_add(room)) - before;
+            let (client, export) = (self.client.clone(), export.clone());
+            let (decoded, route) = (decoded.clone(), route.clone());
+            let planned = heavy::run(ticket, decoded.len() / 16, move || {
+                parts::plan(&client, &export, &decoded, &route, given)
+            });
+            match planned.await.map_err(Refusal::malformed)? {
+                Planned::NoRoom(_) if given == room => room = room.saturating_mul(heavy::GROWTH),
+                planned => return Ok(planned),
+            }
+        }
+    }
+
+    /// Whether a request can be split, for when it will be: it is not kept decompressed, nor are parts made.
+    async fn check(&self, export: &Export, route: &RouteBy, ticket: &mut Ticket) -> Result<(), Refusal> {
+        let before = ticket.held();
+        let decoded = heavy::decoded(export, self.max_body_size, ticket).await;
+        let decoded = decoded.map_err(|error| Refusal::undecoded(error, self.retry_after))?;
+        let (signal, route) = (export.signal(), route.clone());
+        let checked = heavy::run(ticket, decoded.len() / 16, move || {
+            check_split(&decoded, signal, &route)
+        });
+        let checked = checked.await;
+        ticket.shrink(before);
+        checked.map_err(Refusal::malformed)
     }
 
     /// What the sender is told of a request that no collector acknowledged.

@@ -10,18 +10,20 @@ use evenkeel::balancer::LoadBalancerStats;
 use evenkeel_otlp::BuildError;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
+use nix::sys::resource::{Resource, getrlimit};
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
-use tracing::info;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tracing::{info, warn};
 
 use crate::admin::Admin;
 use crate::admission::Admission;
 use crate::config::{GatewayConfig, Listen, ReceiverConfig};
 use crate::deliver::{Delivery, Exchange, FromQueue};
+use crate::metrics::Push;
 use crate::queue::{self, OpenError, Queue};
 use crate::readiness::{Readiness, State};
 use crate::receive::connections::{Connections, Order};
@@ -32,8 +34,14 @@ use crate::telemetry::Telemetry;
 /// Connections to the admin port: some probes and a scraper.
 const ADMIN_CONNECTIONS: usize = 256;
 
+/// Descriptors that connections of senders do not take.
+const KEPT_BACK: usize = 256;
+
 /// How often collectors are looked at for `/readyz`.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long the gateway's last figures may take to arrive.
+const LAST_PUSH: Duration = Duration::from_secs(2);
 
 /// How long the last answers may take to leave when time is over.
 const LAST_WORD: Duration = Duration::from_millis(500);
@@ -55,6 +63,9 @@ pub struct Gateway {
     beside: JoinSet<()>,
     /// What delivers from the queue on disk.
     from_queue: JoinSet<()>,
+    /// What sends the gateway's own metrics, and how it is told to end.
+    pushing: JoinSet<()>,
+    end_pushing: Option<oneshot::Sender<()>>,
 }
 
 /// Why a gateway does not start.
@@ -105,7 +116,7 @@ impl Gateway {
         let limits = &config.limits;
         let admission = Admission::new(limits.requests, limits.memory.0, Arc::clone(&telemetry));
         let admission = Arc::new(admission);
-        let connections = Arc::new(Connections::new(config.receiver.max_connections));
+        let connections = Arc::new(Connections::new(places(config.receiver.max_connections)));
         let (readiness, serving) = Readiness::new();
 
         let receiver = Arc::new(Receiver {
@@ -134,9 +145,16 @@ impl Gateway {
             accepting: JoinSet::new(),
             beside: JoinSet::new(),
             from_queue: JoinSet::new(),
+            pushing: JoinSet::new(),
+            end_pushing: None,
             config: Mutex::new(config.clone()),
         };
-        gateway.listen(&config, &receiver, admin)?;
+        gateway.listen(&config, &receiver, Arc::clone(&admin))?;
+        if let Some(telemetry) = config.telemetry {
+            let (end, ended) = oneshot::channel();
+            gateway.end_pushing = Some(end);
+            gateway.pushing.spawn(Push::new(telemetry)?.run(admin, ended));
+        }
         if let Some(queue) = gateway.exchange.queue() {
             let from_queue = Arc::new(FromQueue {
                 exchange: Arc::clone(&gateway.exchange),
@@ -233,13 +251,15 @@ impl Gateway {
         };
         // What is known of collectors is in the client: it stays unless the client itself is to be another.
         if same.client() == config.client() {
-            let client = self.exchange.now().client.clone();
+            let before = self.exchange.now();
+            let client = before.client.clone();
             if now.collectors != config.collectors {
                 client.set_collectors(config.collectors.clone())?;
             }
             if same != config {
                 let mut delivery = Delivery::new(&config)?;
                 delivery.client = client;
+                delivery.since = before.since;
                 self.exchange.replace(delivery);
             }
         } else {
@@ -293,7 +313,12 @@ impl Gateway {
             self.from_queue.shutdown().await;
             queue.close().await;
         }
-        let left = deadline.saturating_duration_since(Instant::now()).max(LAST_WORD);
+        let left = || deadline.saturating_duration_since(Instant::now()).max(LAST_WORD);
+        // The last figures, which say all of this.
+        self.end_pushing = None;
+        let pushed = async { while self.pushing.join_next().await.is_some() {} };
+        let _ = timeout(left().min(LAST_PUSH), pushed).await;
+        let left = left();
         self.exchange.now().client.shutdown(left).await;
         self.beside.shutdown().await;
         drained
@@ -305,6 +330,25 @@ impl Drop for Gateway {
         // They run by themselves, and hold what they deliver by.
         self.connections.tell(Order::Abort);
     }
+}
+
+/// How many connections of senders there is room for: each takes a descriptor, and some are left for collectors, for
+/// probes and for files. Where senders took all of them, no collector could be reached.
+fn places(max_connections: usize) -> usize {
+    let Ok((descriptors, _)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return max_connections;
+    };
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    let room = descriptors - (descriptors / 2).min(KEPT_BACK);
+    if room < max_connections {
+        warn!(
+            descriptors,
+            max_connections,
+            room,
+            "fewer connections than receiver.max_connections: the limit of open files is low"
+        );
+    }
+    max_connections.min(room).max(1)
 }
 
 fn bind(field: &'static str, listen: Listen) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {

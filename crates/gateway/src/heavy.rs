@@ -8,10 +8,10 @@ use crate::admission::{Full, Ticket};
 
 /// Up to so many bytes, work is done at once: it takes less than a millisecond, and handing it to another thread
 /// and back would double that.
-const AT_ONCE: usize = 64 << 10;
+pub(crate) const AT_ONCE: usize = 64 << 10;
 
 /// By how much more room is made where what comes out did not fit: what was done in vain is a seventh of all.
-const GROWTH: usize = 8;
+pub(crate) const GROWTH: usize = 8;
 
 /// Runs `work` over so many bytes, beside the runtime's threads if they are many: one large request must not
 /// hold up all others. A few at a time are under way so; what waits its turn holds what its ticket says.

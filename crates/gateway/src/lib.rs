@@ -35,6 +35,7 @@ mod gateway;
 mod heavy;
 mod json;
 mod ledger;
+mod metrics;
 pub mod queue;
 mod readiness;
 mod receive;
@@ -46,5 +47,7 @@ mod sink;
 mod telemetry;
 
 pub use cli::main;
-pub use config::{AdminConfig, ByteSize, GatewayConfig, LimitsConfig, Listen, ReceiverConfig, RouteConfig};
+pub use config::{
+    AdminConfig, ByteSize, GatewayConfig, LimitsConfig, Listen, ReceiverConfig, RouteConfig, TelemetryConfig,
+};
 pub use gateway::{Drained, Gateway, StartError};

@@ -2,6 +2,8 @@
 
 mod body;
 pub(crate) mod connections;
+#[cfg(test)]
+mod fuzz;
 mod grpc;
 mod grpc_health;
 mod http;

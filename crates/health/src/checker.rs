@@ -138,6 +138,18 @@ impl<P: Probe> HealthChecker<P> {
         })
     }
 
+    /// One that checks by another probe, and shares the cap with this one: where backends are not all asked in the
+    /// same way.
+    #[must_use]
+    pub fn with_probe<Q: Probe>(&self, probe: Q) -> HealthChecker<Q> {
+        HealthChecker {
+            config: self.config.clone(),
+            probe: Arc::new(probe),
+            turns: self.turns.clone(),
+            clock: self.clock,
+        }
+    }
+
     /// The clock of its reports.
     pub const fn clock(&self) -> &TokioClock {
         &self.clock

@@ -39,4 +39,10 @@ pub enum WireError {
         /// Its length in bytes.
         len: usize,
     },
+    /// It is in so many small pieces that to note where each goes takes more memory than it may.
+    #[error("to split it takes more than {room} bytes of memory")]
+    NoRoom {
+        /// What it may take, in bytes.
+        room: usize,
+    },
 }

@@ -60,7 +60,7 @@ pub use error::WireError;
 pub use ids::{ItemIds, for_each_item};
 pub use route::RouteBy;
 pub use signal::Signal;
-pub use split::{Part, split};
+pub use split::{Part, SplitPlan, check_split, split};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -9,9 +9,11 @@ use bytes::Bytes;
 use crate::reader::{Place, Reader};
 use crate::route::{attribute, trace_id};
 use crate::signal::{ITEM, RESOURCE, SCOPE};
-use crate::{RouteBy, Signal, WireError};
+use crate::{RouteBy, Signal, WireError, count_items, for_each_item};
 
+use groups::Group;
 use plan::Plan;
+use write::Writer;
 
 /// What of a request goes to one destination: a request of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +36,8 @@ pub struct Part {
 /// that has no items at all goes nowhere, so a request without items has no parts.
 ///
 /// Time and memory grow with the items, not with the destinations; memory with the largest number that
-/// `destination` returns too, four bytes for each, so let them be indices.
+/// `destination` returns too, four bytes for each, so let them be indices. Who splits what strangers send
+/// bounds both by a [`SplitPlan`].
 ///
 /// # Errors
 /// The first place where what had to be read is no protobuf. What is inside an item is read as far as
@@ -43,19 +46,119 @@ pub fn split(
     body: &Bytes,
     signal: Signal,
     by: &RouteBy,
-    mut destination: impl FnMut(Option<&[u8]>) -> u32,
+    destination: impl FnMut(Option<&[u8]>) -> u32,
 ) -> Result<Vec<Part>, WireError> {
-    let frame = Reader::new(body)?;
-    let mut plan = Plan::default();
-    match by {
-        RouteBy::TraceId => by_item(frame, signal, &mut plan, &mut |item| {
-            Ok(destination(trace_id(frame, signal, item)?))
-        })?,
-        RouteBy::ResourceAttribute(name) => by_resource(frame, signal, &mut plan, &mut |resource| {
-            Ok(destination(attribute(frame, resource, name)?))
-        })?,
+    Ok(SplitPlan::new(body, signal, by, usize::MAX, destination)?.into_parts())
+}
+
+/// A [`split`] that is known in all its lengths while no byte of it is copied yet.
+///
+/// ```
+/// use bytes::Bytes;
+/// use evenkeel_otlp_wire::{RouteBy, Signal, SplitPlan};
+///
+/// let body = Bytes::new(); // an ExportTraceServiceRequest
+/// let plan = SplitPlan::new(&body, Signal::Traces, &RouteBy::TraceId, 1 << 20, |_| 0)?;
+/// if plan.copies() < 1 << 20 {
+///     assert!(plan.into_parts().is_empty());
+/// }
+/// # Ok::<(), evenkeel_otlp_wire::WireError>(())
+/// ```
+#[derive(Debug)]
+pub struct SplitPlan {
+    plan: Plan,
+    /// One for each part.
+    groups: Vec<u32>,
+    body: Bytes,
+}
+
+impl SplitPlan {
+    /// Plans what [`split`] does, in `room` bytes of memory at most. It takes some 120 for each destination that a
+    /// resource or a scope has items for, and 36 for each item that does not go where the one before it goes: of
+    /// messages that carry nothing, which are two bytes long, that is many times the body.
+    ///
+    /// # Errors
+    /// As `split`; [`WireError::NoRoom`] if it would take more memory.
+    pub fn new(
+        body: &Bytes,
+        signal: Signal,
+        by: &RouteBy,
+        room: usize,
+        mut destination: impl FnMut(Option<&[u8]>) -> u32,
+    ) -> Result<Self, WireError> {
+        let frame = Reader::new(body)?;
+        let mut plan = Plan::new(room);
+        match by {
+            RouteBy::TraceId => by_item(frame, signal, &mut plan, &mut |item| {
+                Ok(destination(trace_id(frame, signal, item)?))
+            })?,
+            RouteBy::ResourceAttribute(name) => by_resource(frame, signal, &mut plan, &mut |resource| {
+                Ok(destination(attribute(frame, resource, name)?))
+            })?,
+        }
+        Ok(Self {
+            groups: plan.end_request(),
+            plan,
+            body: body.clone(),
+        })
     }
-    Ok(plan.parts(body))
+
+    /// How many bytes [`into_parts`](Self::into_parts) copies: the lengths of all parts, or none if there is only one.
+    #[must_use]
+    pub fn copies(&self) -> usize {
+        match &*self.groups {
+            [_, _, ..] => self.parts().map(|part| part.len).sum(),
+            _ => 0,
+        }
+    }
+
+    /// How many items there are in all parts.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.parts().map(|part| part.items).sum()
+    }
+
+    /// The requests that come out.
+    #[must_use]
+    pub fn into_parts(self) -> Vec<Part> {
+        let writer = Writer::new(&self.plan, &self.body);
+        let part = |part: &Group| Part {
+            destination: part.destination as usize,
+            body: match &*self.groups {
+                [_] => self.body.clone(),
+                _ => writer.request(part),
+            },
+            items: part.items,
+        };
+        self.parts().map(part).collect()
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter().map(|&group| &self.plan.groups[group as usize])
+    }
+}
+
+/// Whether a request can be split so: reads what [`split`] reads, and keeps nothing.
+///
+/// # Errors
+/// As `split`.
+pub fn check_split(body: &[u8], signal: Signal, by: &RouteBy) -> Result<(), WireError> {
+    let RouteBy::ResourceAttribute(name) = by else {
+        // Ids are not in all signals, data points not in all items.
+        for_each_item(body, signal, |_| ())?;
+        return count_items(body, signal).map(drop);
+    };
+    let frame = Reader::new(body)?;
+    let mut request = frame;
+    while let Some(field) = request.next()? {
+        let (RESOURCE, Some(resource)) = (field.number, field.inner) else {
+            continue;
+        };
+        if crate::count::items_of_resource(frame, signal, resource)? > 0 {
+            attribute(frame, resource, name)?;
+        }
+    }
+    Ok(())
 }
 
 type Choose<'a> = &'a mut dyn FnMut(Place) -> Result<u32, WireError>;
@@ -81,11 +184,11 @@ fn by_item(frame: Reader<'_>, signal: Signal, plan: &mut Plan, choose: Choose<'_
                     continue;
                 };
                 let items = signal.items_of(frame, item)?;
-                plan.item(choose(item)?, field.whole, items);
+                plan.item(choose(item)?, field.whole, items)?;
             }
-            plan.end_scope();
+            plan.end_scope()?;
         }
-        plan.end_resource();
+        plan.end_resource()?;
     }
     Ok(())
 }
@@ -105,7 +208,7 @@ fn by_resource(
         };
         let items = crate::count::items_of_resource(frame, signal, resource)?;
         if items > 0 {
-            plan.resource(choose(resource)?, field.whole, items);
+            plan.resource(choose(resource)?, field.whole, items)?;
         }
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! [`Channel`]: the connections to one collector, and how a request travels over them.
 
 mod attempt;
+#[cfg(feature = "checks")]
+mod check;
 mod dial;
 mod framed;
 mod grpc;
@@ -15,9 +17,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel::balancer::{BackendId, BackendServer, Outcome};
+#[cfg(feature = "checks")]
+use evenkeel::health::TcpProbe;
+#[cfg(feature = "checks")]
+use evenkeel::io_core::AsyncIoManager;
 use evenkeel::io_core::Target;
 
 pub(crate) use attempt::{Answer, AttemptError, Kind};
+#[cfg(feature = "checks")]
+use check::Check;
+#[cfg(feature = "grpc-checks")]
+use check::GrpcCheck;
 pub(crate) use dial::Dialer;
 use grpc::GrpcChannel;
 use head::Heads;
@@ -41,6 +51,8 @@ struct Inner {
     target: Target,
     wire: Wire,
     quiet: Quiet,
+    #[cfg(feature = "grpc-checks")]
+    check: Option<Arc<GrpcCheck>>,
 }
 
 enum Wire {
@@ -71,6 +83,11 @@ impl Channel {
         let (heads, target, protocol) = parts(collector, config)?;
         let id = collector.id();
         let connect = dialer.for_endpoint(&id, collector.endpoint.is_tls(), protocol)?;
+        #[cfg(feature = "grpc-checks")]
+        let check = match (config.health_checks, protocol) {
+            (crate::HealthChecks::Grpc, Protocol::Grpc) => Some(check::grpc(collector, config, &connect)?),
+            _ => None,
+        };
         let wire = match protocol {
             Protocol::Grpc => Wire::Grpc(GrpcChannel::open(&id, &target, heads, connect, dialer, config)),
             Protocol::HttpProtobuf => Wire::Http(HttpChannel::new(&id, &target, heads, connect, config)?),
@@ -83,7 +100,19 @@ impl Channel {
             target,
             wire,
             quiet: Quiet::new(),
+            #[cfg(feature = "grpc-checks")]
+            check,
         })))
+    }
+
+    /// How it is checked; where it is asked nothing, by a connection that `plain` opens.
+    #[cfg(feature = "checks")]
+    pub(crate) fn check(&self, plain: &AsyncIoManager) -> Check {
+        #[cfg(feature = "grpc-checks")]
+        if let Some(check) = &self.0.check {
+            return Check::Grpc(Arc::clone(check));
+        }
+        Check::Tcp(TcpProbe::new(plain.clone()))
     }
 
     /// What is dialled.

@@ -54,11 +54,13 @@ impl OtlpClient {
             .backends(servers);
         #[cfg(feature = "checks")]
         let builder = match config.health_checks {
-            crate::HealthChecks::Tcp => {
-                let probe = evenkeel::health::TcpProbe::new(dialer.plain().clone());
-                builder.health_checks(probe, |channel: &Channel| channel.target().clone())
-            }
             crate::HealthChecks::None => builder,
+            _ => {
+                let plain = dialer.plain().clone();
+                builder.health_checks_each(move |channel: &Channel| {
+                    (channel.check(&plain), channel.target().clone())
+                })
+            }
         };
         Ok(Self(Arc::new(Inner {
             balancer: builder.build()?,

@@ -118,6 +118,12 @@ pub enum HealthChecks {
     /// use before a request finds out.
     #[default]
     Tcp,
+    /// By gRPC's health protocol, `grpc.health.v1`, on a connection of their own: one that hangs or says that it does
+    /// not serve is out of use before a request finds out, and a collector that knows `Watch` is believed at once.
+    /// One that answers UNIMPLEMENTED, as most do until they are told to have it, counts as well. Headers go with
+    /// the checks as with requests. Collectors that are spoken to over HTTP are checked as by `Tcp`.
+    #[cfg(feature = "grpc-checks")]
+    Grpc,
     /// Not at all: only real requests tell.
     None,
 }

@@ -68,6 +68,15 @@ pub enum BuildError {
         /// Why.
         source: evenkeel::pool::BuildError,
     },
+    /// A collector can not be checked by gRPC.
+    #[cfg(feature = "grpc-checks")]
+    #[error("health check of collector {id}: {source}")]
+    HealthCheck {
+        /// Whose.
+        id: BackendId,
+        /// Why not.
+        source: evenkeel::health::ConfigError,
+    },
     /// The client was shut down.
     #[error("the client was shut down")]
     ShutDown,

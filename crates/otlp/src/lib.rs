@@ -68,7 +68,7 @@
 //! | throttled | a collector asks to be left alone for a while |
 //!
 //! # Features
-//! `checks` (default): active health checks of the collectors. `serde`: [`OtlpClientConfig`] from files. `tls`:
+//! `checks` (default): active health checks of the collectors. `grpc-checks`: these by gRPC's health protocol. `serde`: [`OtlpClientConfig`] from files. `tls`:
 //! `https` endpoints by rustls, with client certificates. `zstd`: to compress and decompress it; bytes that are
 //! compressed already pass without it.
 

@@ -15,6 +15,8 @@ pub struct LatencySummary {
     pub count: u64,
     /// The arithmetic mean, with at most half a bucket's error.
     pub mean: Duration,
+    /// All of them together, with the same error. It never becomes less as more are recorded.
+    pub sum: Duration,
     /// The median.
     pub p50: Duration,
     /// What 90 % do not exceed.
@@ -81,6 +83,7 @@ impl LatencySummary {
         let [p50, p90, p95, p99, p999] = percentiles.map(Duration::from_nanos);
         Self {
             count,
+            sum: Duration::from_nanos(sum as u64),
             mean: Duration::from_nanos(mean.clamp(min, max)),
             p50,
             p90,

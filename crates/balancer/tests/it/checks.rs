@@ -41,6 +41,35 @@ fn readiness(site: &Site) -> Readiness {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_backend_is_checked_by_the_probe_that_is_its_own() {
+    let addresses = ["127.0.0.1:1", "127.0.0.1:2"];
+    let balancer = LoadBalancer::builder()
+        .backends(addresses.map(BackendServer::of))
+        .clock(Arc::new(TokioClock::new()))
+        .health_checks_each(|address: &&str| {
+            let well = address.ends_with(":2");
+            let probe = move |_: Target| {
+                std::future::ready(if well {
+                    Ok(())
+                } else {
+                    Err(io::Error::other("down"))
+                })
+            };
+            (probe, address.parse().unwrap())
+        })
+        .build()
+        .unwrap();
+    sleep(Duration::from_secs(2)).await;
+    let readiness: Vec<_> = balancer
+        .stats()
+        .backends
+        .iter()
+        .map(|backend| backend.readiness)
+        .collect();
+    assert_eq!(readiness, [Readiness::Unhealthy, Readiness::Ready]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_fails_its_checks_gets_nothing_and_comes_back_with_them() {
     let site = site(LoadBalancerConfig::default());
     sleep(Duration::from_secs(3)).await;

@@ -34,6 +34,7 @@ impl GatewayConfig {
                 ("limits", config.limits == now.limits),
                 ("admin", config.admin == now.admin),
                 ("queue", config.queue == now.queue),
+                ("telemetry", config.telemetry == now.telemetry),
                 ("threads", config.threads == now.threads),
                 ("reload_interval", config.reload_interval == now.reload_interval),
             ];
@@ -130,9 +131,19 @@ impl GatewayConfig {
 
         self.validate_ports()?;
         self.validate_queue()?;
+        if let Some(telemetry) = &self.telemetry {
+            let day = hour.saturating_mul(24);
+            time("telemetry.interval", telemetry.interval, second, day)?;
+            telemetry
+                .client
+                .validate()
+                .map_err(|error| of_client("telemetry.client", error))?;
+        }
         self.validate_collectors()?;
         self.validate_route()?;
-        self.client().validate().map_err(of_client)
+        self.client()
+            .validate()
+            .map_err(|error| of_client("client", error))
     }
 
     fn validate_ports(&self) -> Result<(), ConfigError> {
@@ -240,19 +251,19 @@ fn check(sound: bool, field: &str, message: String) -> Result<(), ConfigError> {
     if sound { Ok(()) } else { Err(wrong(field, message)) }
 }
 
-/// What the client says of its part.
-fn of_client(error: BuildError) -> ConfigError {
+/// What a client says of its part.
+fn of_client(table: &str, error: BuildError) -> ConfigError {
     match error {
         BuildError::Field { field, value, reason } => {
-            wrong(&format!("client.{field}"), format!("{value} {reason}"))
+            wrong(&format!("{table}.{field}"), format!("{value} {reason}"))
         }
         BuildError::Balancer(evenkeel::balancer::BuildError::Config(error)) => wrong(
-            &format!("client.balancer.{}", error.field),
+            &format!("{table}.balancer.{}", error.field),
             format!("{}, must be {}", error.value, error.expected),
         ),
         BuildError::Header { place, name, reason } => {
-            wrong(&format!("client.headers.{name}"), format!("{place}: {reason}"))
+            wrong(&format!("{table}.headers.{name}"), format!("{place}: {reason}"))
         }
-        error => wrong("client", error.to_string()),
+        error => wrong(table, error.to_string()),
     }
 }

@@ -15,7 +15,9 @@ pub struct ReceiverConfig {
     /// The port for HTTP. `"0.0.0.0:4318"` by default.
     pub http: Listen,
     /// How many connections may be open. 1 to 1 000 000; 8192 by default. At the limit the one that has been
-    /// idle longest makes room; if none is idle, the new one is closed.
+    /// idle longest makes room; if none is idle, the new one is closed. Each takes a descriptor: where the system
+    /// allows the process fewer, there are fewer, and 256 descriptors (half of them, if that is less) are left for
+    /// all else.
     pub max_connections: usize,
     /// A connection without a request for this long is closed. At least 1 s; 5 min by default: senders that
     /// export once a minute keep theirs.

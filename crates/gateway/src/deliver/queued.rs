@@ -5,7 +5,7 @@ use std::sync::Arc;
 use evenkeel_otlp::rpc::{Code, RpcStatus};
 use evenkeel_otlp::{Export, PartialSuccess, SendOptions};
 
-use super::{Delivery, Exchange, parts};
+use super::{Delivery, Exchange, parts, sending};
 use crate::admission::{Admission, Ticket};
 use crate::queue::{Deliver, PushError, Queue, Undelivered};
 use crate::receive::Refusal;
@@ -20,7 +20,7 @@ pub(super) async fn push(
     ticket: &mut Ticket,
 ) -> Result<Option<PartialSuccess>, Refusal> {
     if let Some(route) = delivery.route_of(export.signal()) {
-        delivery.split(export.clone(), route.clone(), ticket).await?;
+        delivery.check(&export, route, ticket).await?;
     }
     queue
         .push(export)
@@ -64,7 +64,7 @@ impl Deliver for FromQueue {
                 // Decompressed it may be far larger than what the queue holds of it. It is not one of
                 // limits.requests: those that come in only make the queue longer.
                 let mut ticket = self.admission.beside();
-                let split = delivery.split(export.clone(), route.clone(), &mut ticket).await;
+                let split = delivery.split(export.clone(), route, &mut ticket).await;
                 match split {
                     Ok(split) => self.in_parts(&delivery, split).await,
                     Err(refusal) if matches!(refusal.answered, Answered::Refused) => Err(later()),
@@ -99,7 +99,7 @@ impl FromQueue {
     }
 
     async fn in_parts(&self, delivery: &Delivery, split: parts::Split) -> Result<(), Undelivered> {
-        let round = parts::send_once(delivery, split, delivery.timeout).await;
+        let round = sending::send_once(delivery, split, delivery.timeout).await;
         match (round.rest, round.rejected) {
             (Some((rest, error)), _) => {
                 self.count(Some(&round.partial));

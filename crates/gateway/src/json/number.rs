@@ -1,6 +1,7 @@
 //! Numbers and bytes as JSON writes them.
 
 use std::fmt;
+use std::str::FromStr;
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -27,7 +28,7 @@ impl Number<'_> {
             Self::Unsigned(n) => n.try_into().ok(),
             Self::Float(n) if n.fract() == 0.0 && (-TWO_63..TWO_63).contains(&n) => Some(n as i64),
             Self::Float(_) => None,
-            Self::Text(text) => text.parse().ok(),
+            Self::Text(text) => integer(text),
         }
     }
 
@@ -37,7 +38,7 @@ impl Number<'_> {
             Self::Unsigned(n) => Some(n),
             Self::Float(n) if n.fract() == 0.0 && (0.0..TWO_64).contains(&n) => Some(n as u64),
             Self::Float(_) => None,
-            Self::Text(text) => text.parse().ok(),
+            Self::Text(text) => integer(text),
         }
     }
 
@@ -53,6 +54,11 @@ impl Number<'_> {
             Self::Text(text) => text.parse().ok().filter(|n: &f64| n.is_finite()),
         }
     }
+}
+
+/// Rust reads a plus too, which JSON's numbers do not have.
+fn integer<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok().filter(|_| !text.starts_with('+'))
 }
 
 impl fmt::Display for Number<'_> {

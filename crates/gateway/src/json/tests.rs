@@ -234,6 +234,7 @@ fn what_does_not_fit_is_told_with_its_place_and_field() {
         (r#""kind":"SPAN_KIND_SERVER""#, "`kind`"),
         (r#""kind":3000000000"#, "`kind`"),
         (r#""startTimeUnixNano":"-1""#, "`startTimeUnixNano`"),
+        (r#""startTimeUnixNano":"+1""#, "`startTimeUnixNano`"),
         (
             r#""startTimeUnixNano":"18446744073709551616""#,
             "`startTimeUnixNano`",

@@ -70,6 +70,12 @@ impl fmt::Debug for Store {
     }
 }
 
+/// Those of a path's directories that are not there, innermost first.
+fn missing(dir: &Path) -> Vec<&Path> {
+    let all = dir.ancestors().filter(|dir| !dir.as_os_str().is_empty());
+    all.take_while(|dir| !dir.exists()).collect()
+}
+
 impl Store {
     /// Opens the queue's file in `dir`, or makes both.
     pub(super) fn in_directory(dir: &Path) -> Result<(Self, Totals), OpenError> {
@@ -77,6 +83,7 @@ impl Store {
             path: dir.to_owned(),
             source,
         };
+        let made = missing(dir);
         fs::create_dir_all(dir).map_err(failed)?;
         let path = dir.join(FILE);
         let file = path.clone();
@@ -85,7 +92,18 @@ impl Store {
             Box::new(move || Database::builder().set_cache_size(CACHE).create(&file)),
         )?;
         // A file is there after a power cut only if its directory says so.
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
+        let parents = made.into_iter().filter_map(Path::parent);
+        for synced in std::iter::once(dir).chain(parents) {
+            // That of a relative path of one name.
+            let synced = if synced.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                synced
+            };
+            File::open(synced)
+                .and_then(|dir| dir.sync_all())
+                .map_err(failed)?;
+        }
         Ok(opened)
     }
 

@@ -87,9 +87,9 @@ impl Connections {
         })
     }
 
-    /// Ends the connection that has been idle longest: there is something else that lacks room.
-    pub(super) fn make_room(&self) {
-        evict(&mut self.open.lock());
+    /// Ends the connection that has been idle longest, as something else lacks room; `false` if none is idle.
+    pub(super) fn make_room(&self) -> bool {
+        evict(&mut self.open.lock())
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -12,10 +12,11 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::connections::{Connection, Connections, Order, Seat, TICK};
@@ -26,6 +27,12 @@ use crate::telemetry::Telemetry;
 /// After an error that is not a connection's own, such as no descriptors left, accepting rests so long: the
 /// error would be there again at once.
 const REST: Duration = Duration::from_millis(100);
+
+/// The same when a connection was ended to make room, which takes a moment.
+const MOMENT: Duration = Duration::from_millis(2);
+
+/// Such errors are one and the same trouble if no more than this is between them.
+const TROUBLE: Duration = Duration::from_secs(60);
 
 /// What answers the requests of a port.
 pub(crate) trait Answer: Send + Sync + 'static {
@@ -55,15 +62,20 @@ pub(crate) async fn accept<A: Answer>(
     answer: Arc<A>,
     telemetry: Arc<Telemetry>,
 ) {
+    let mut trouble: Option<Instant> = None;
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
-                warn!(%error, "no connection can be accepted");
+                let now = Instant::now();
+                let before = trouble.replace(now);
+                if before.is_none_or(|before| now.duration_since(before) > TROUBLE) {
+                    warn!(%error, "no connection can be accepted; those that are idle make room");
+                }
                 // Out of descriptors, mostly.
-                connections.make_room();
-                tokio::time::sleep(REST).await;
+                let rest = if connections.make_room() { MOMENT } else { REST };
+                tokio::time::sleep(rest).await;
                 continue;
             }
         };
@@ -95,7 +107,7 @@ async fn serve<A: Answer>(
     serve_io(TokioIo::new(stream), seat.connection(), &builder, answer).await;
 }
 
-async fn serve_io<A: Answer>(
+pub(super) async fn serve_io<A: Answer>(
     io: impl Read + Write + Unpin + Send + 'static,
     connection: &Arc<Connection>,
     builder: &auto::Builder<TokioExecutor>,
@@ -104,9 +116,14 @@ async fn serve_io<A: Answer>(
     let service = service_fn(|request| {
         let busy = connection.begin();
         let answer = Arc::clone(&answer);
+        let head_only = request.method() == Method::HEAD;
         async move {
             let response = answer.answer(request).await;
-            Ok::<_, std::convert::Infallible>(response.map(|body| Counted { body, _busy: busy }))
+            Ok::<_, std::convert::Infallible>(response.map(|body| Counted {
+                body,
+                head_only,
+                _busy: busy,
+            }))
         }
     });
     let mut serving = pin!(builder.serve_connection(io, service));

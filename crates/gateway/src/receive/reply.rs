@@ -81,6 +81,8 @@ impl std::fmt::Debug for Reply {
 /// and a stream goes on as long as it does.
 pub(super) struct Counted<B> {
     pub(super) body: B,
+    /// The answer to a HEAD, whose body stays here. Over HTTP/2 nobody else sees to that, and clients take one amiss.
+    pub(super) head_only: bool,
     pub(super) _busy: Busy,
 }
 
@@ -92,11 +94,14 @@ impl<B: Body + Unpin> Body for Counted<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        if self.head_only {
+            return Poll::Ready(None);
+        }
         Pin::new(&mut self.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.head_only || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

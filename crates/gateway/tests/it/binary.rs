@@ -48,12 +48,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(BINARY)
-            .arg("run")
-            .args(args)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::spawn(Command::new(BINARY).arg("run").args(args))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let ready = lines.find(|line| line.as_ref().unwrap().contains("ready to receive"));
         let ready = ready.unwrap().unwrap();
@@ -235,4 +234,29 @@ fn a_port_that_is_taken_is_named() {
     let mut error = String::new();
     child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
     assert!(error.contains(&format!("receiver.grpc = {address}")), "{error}");
+}
+
+#[tokio::test]
+async fn where_descriptors_are_few_idle_connections_leave_some_for_collectors() {
+    let collector = Collector::start().await;
+    let more = "client.health_checks = \"none\"\nclient.balancer.hedging = false";
+    let file = File::new("descriptors", &file_for(&collector, more));
+    let limited = format!("ulimit -n 64 && exec {BINARY} run --config {}", file.0.display());
+    let running = Running::spawn(Command::new("sh").args(["-c", &limited]));
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(tokio::net::TcpStream::connect(running.grpc).await.unwrap());
+    }
+    for trace in 0..3 {
+        let mut sender = Grpc::connect(Some(running.grpc)).await;
+        assert_eq!(sender.export(&one_span(trace)).await.status.code, Code::Ok);
+    }
+    // Half of them, and not one more.
+    let metrics = get(Some(running.admin), "/metrics").await;
+    let open = metrics
+        .text()
+        .lines()
+        .find_map(|line| line.strip_prefix("evenkeel_connections "));
+    let open: usize = open.unwrap().parse().unwrap();
+    assert!((1..=32).contains(&open), "{open} connections");
 }

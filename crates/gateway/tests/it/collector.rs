@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +33,18 @@ pub(crate) enum Do {
     Hold,
 }
 
+/// What it says when it is asked by gRPC's health protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It does not know that protocol.
+    #[default]
+    Unknown,
+    Serving,
+    NotServing,
+    /// It never answers.
+    Silent,
+}
+
 /// A request it got, without gRPC's prefix.
 #[derive(Clone, Debug)]
 pub(crate) struct Got {
@@ -45,6 +58,9 @@ struct State {
     script: Mutex<VecDeque<Do>>,
     always: Mutex<Option<Do>>,
     got: Mutex<Vec<Got>>,
+    health: Mutex<Health>,
+    /// How often it was asked.
+    checks: AtomicUsize,
     released: Notify,
 }
 
@@ -84,6 +100,16 @@ impl Collector {
         *self.state.always.lock() = Some(what);
     }
 
+    /// Says this from now on when its health is asked for.
+    pub(crate) fn is(&self, health: Health) {
+        *self.state.health.lock() = health;
+    }
+
+    /// How often its health was asked for.
+    pub(crate) fn checks(&self) -> usize {
+        self.state.checks.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn got(&self) -> Vec<Got> {
         self.state.got.lock().clone()
     }
@@ -120,6 +146,9 @@ type Body = Either<
 
 async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
+    if let Some(method) = head.uri.path().strip_prefix("/grpc.health.v1.Health/") {
+        return Ok(health(&state, method).await);
+    }
     let grpc = head
         .headers
         .get("content-type")
@@ -157,6 +186,27 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Response
     })
 }
 
+async fn health(state: &State, method: &str) -> Response<Body> {
+    let now = *state.health.lock();
+    let unknown = || {
+        refused(
+            true,
+            Encoding::Protobuf,
+            &RpcStatus::new(Code::Unimplemented, method),
+        )
+    };
+    if method != "Check" {
+        return unknown();
+    }
+    state.checks.fetch_add(1, Ordering::Relaxed);
+    match now {
+        Health::Unknown => unknown(),
+        Health::Serving => message(vec![8, 1]),
+        Health::NotServing => message(vec![8, 2]),
+        Health::Silent => std::future::pending().await,
+    }
+}
+
 fn accepted(grpc: bool, encoding: Encoding, partial: &PartialSuccess) -> Response<Body> {
     let message = partial.encode_response(Signal::Traces, encoding);
     if !grpc {
@@ -166,6 +216,11 @@ fn accepted(grpc: bool, encoding: Encoding, partial: &PartialSuccess) -> Respons
             .insert("content-type", HeaderValue::from_static(encoding.media_type()));
         return response;
     }
+    self::message(message)
+}
+
+/// A message over gRPC, and that all is well.
+fn message(message: Vec<u8>) -> Response<Body> {
     let mut framed = vec![0];
     framed.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
     framed.extend(message);

@@ -1,6 +1,7 @@
 //! The config file.
 
-use evenkeel_gateway::{GatewayConfig, RouteConfig};
+use evenkeel_gateway::queue::QueueConfig;
+use evenkeel_gateway::{GatewayConfig, RouteConfig, TelemetryConfig};
 
 fn parse(text: &str) -> Result<GatewayConfig, String> {
     GatewayConfig::parse(text, [], |_| {}).map_err(|error| error.to_string())
@@ -42,6 +43,40 @@ fn missing(example: &toml::Table, all: &toml::Table, place: &str) {
             missing(there, value, &format!("{place}{field}."));
         }
     }
+}
+
+#[test]
+fn every_field_is_in_the_readme() {
+    let file = GatewayConfig {
+        queue: Some(QueueConfig::default()),
+        telemetry: Some(TelemetryConfig::default()),
+        ..GatewayConfig::default()
+    };
+    let all = toml::Table::try_from(&file).unwrap();
+    let fields = all.iter().flat_map(|(name, value)| match value {
+        toml::Value::Table(table) => table.keys().map(|field| format!("`{name}.{field}`")).collect(),
+        _ => vec![format!("`{name}`")],
+    });
+    let readme = include_str!("../../README.md");
+    let missing: Vec<_> = fields
+        .filter(|field| field != "`client.collectors`" && !readme.contains(field.as_str()))
+        .collect();
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
+fn nonsense_in_telemetry_is_told_with_line_and_field() {
+    let error = parse(&format!("[telemetry]\ninterval = \"10ms\"\n{ONE}")).unwrap_err();
+    assert!(
+        error.contains("line 2: telemetry.interval: 10ms is not from 1s"),
+        "{error}"
+    );
+    let error = parse(&format!("[telemetry.client]\ntimeout = \"0s\"\n{ONE}")).unwrap_err();
+    assert!(error.contains("line 2: telemetry.client.timeout"), "{error}");
+    let good = "[telemetry]\n[[telemetry.client.collectors]]\nendpoint = \"http://m:4317\"\n";
+    let config = parse(&format!("{good}{ONE}")).unwrap();
+    assert_eq!(config.telemetry.unwrap().client.collectors.len(), 1);
+    assert_eq!(config.collectors.len(), 1);
 }
 
 #[test]

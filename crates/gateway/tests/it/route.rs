@@ -8,9 +8,9 @@ use evenkeel_otlp::rpc::{Code, RpcStatus};
 use evenkeel_otlp::{Compression, Encoding, Export, OtlpClientConfig, PartialSuccess, Signal};
 
 use crate::collector::{Collector, Do, throttle};
-use crate::config_with;
 use crate::requests::{gzip, of_service, one_span, spans, traces};
 use crate::sender::{Grpc, LOGS, TRACES, framed, get};
+use crate::{config_with, until};
 
 /// Three collectors behind a gateway that routes like this.
 async fn three(route: &str) -> ([Collector; 3], Gateway) {
@@ -149,6 +149,40 @@ async fn when_one_part_fails_only_that_part_is_sent_again() {
     );
 }
 
+/// The same while another part has not been answered, nor maybe any.
+#[tokio::test]
+async fn a_slow_part_does_not_keep_a_failed_one_from_being_sent_again() {
+    for (first, what) in [(Do::Accept, "one arrived"), (Do::Hold, "none has arrived yet")] {
+        let (collectors, gateway) = three("\"trace_id\"").await;
+        let mut sender = Grpc::connect(gateway.grpc_address()).await;
+        collectors[0].always(first);
+        collectors[1].next(Do::Refuse(RpcStatus::new(Code::Unavailable, "restarting")));
+        collectors[2].always(Do::Hold);
+        let sending = tokio::spawn(async move { sender.export(&batch()).await });
+        until(what, async || collectors[1].count() == 2).await;
+        assert!(!sending.is_finished(), "{what}");
+        until("all have", async || {
+            collectors.iter().for_each(Collector::release);
+            sending.is_finished()
+        })
+        .await;
+        assert_eq!(sending.await.unwrap().status.code, Code::Ok, "{what}");
+        let counts: Vec<_> = collectors.iter().map(Collector::count).collect();
+        assert_eq!(counts, [1, 2, 1], "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_can_not_arrive_in_time_is_told_at_once() {
+    let (collectors, gateway) = three("\"trace_id\"").await;
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    collectors[1].always(Do::Refuse(throttle(Code::Unavailable, Duration::from_secs(30))));
+    collectors[2].always(Do::Hold);
+    let status = sender.export(&batch()).await.status;
+    let delay = status.retry_delay.unwrap();
+    assert!(delay > Duration::from_secs(20), "the throttle's own: {status:?}");
+}
+
 #[tokio::test]
 async fn a_part_that_is_rejected_for_good_becomes_a_partial_success() {
     let (collectors, gateway) = three("\"trace_id\"").await;
@@ -280,6 +314,39 @@ async fn a_resource_that_would_be_copied_beyond_the_memory_goes_whole_and_nothin
     assert_eq!(got.len(), 2, "each in one piece");
     assert!(got.iter().any(|got| got.body == large));
     assert!(got.iter().any(|got| got.body == gzip(&large)));
+    let metrics = get(gateway.admin_address(), "/metrics").await;
+    assert!(
+        metrics.text().contains("evenkeel_held_bytes 0\n"),
+        "{}",
+        metrics.text()
+    );
+}
+
+#[tokio::test]
+async fn a_request_of_crumbs_goes_whole_before_its_split_takes_the_memory() {
+    let collectors = [
+        Collector::start().await,
+        Collector::start().await,
+        Collector::start().await,
+    ];
+    let more = "route = \"trace_id\"\nlimits.memory = \"1MiB\"\nlimits.max_body_size = \"1MiB\"";
+    let config = config_with(&[&collectors[0], &collectors[1], &collectors[2]], more);
+    let gateway = Gateway::start(config).unwrap();
+    let mut sender = Grpc::connect(gateway.grpc_address()).await;
+    // A resource of scopes of one empty span each: what to note of one is many times as long as it is.
+    let scopes = [0x12, 2, 0x12, 0].repeat(50_000);
+    let mut crumbs = vec![0x0a];
+    prost::encode_length_delimiter(scopes.len(), &mut crumbs).unwrap();
+    crumbs.extend(scopes);
+    // Beside it one span with a trace, so that there is something to split.
+    crumbs.extend(one_span(1));
+    let gzipped = [("grpc-encoding", "gzip")];
+    let whole = gzip(&crumbs);
+    let answer = sender.call(TRACES, &gzipped, framed(true, &whole)).await;
+    assert_eq!(answer.status.code, Code::Ok);
+    let got: Vec<_> = collectors.iter().flat_map(Collector::got).collect();
+    assert_eq!(got.len(), 1);
+    assert_eq!(got[0].body, whole);
     let metrics = get(gateway.admin_address(), "/metrics").await;
     assert!(
         metrics.text().contains("evenkeel_held_bytes 0\n"),

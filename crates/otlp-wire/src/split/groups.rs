@@ -40,6 +40,11 @@ impl Open {
         extend(&mut self.headers, field);
     }
 
+    /// How many places its headers so far take.
+    pub(super) fn headers(&self) -> usize {
+        self.headers.len()
+    }
+
     /// The group of a destination, made if it is the first of it.
     #[inline]
     pub(super) fn group(&mut self, destination: u32, arena: &mut Vec<Group>) -> u32 {

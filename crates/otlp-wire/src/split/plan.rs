@@ -1,12 +1,10 @@
 //! What goes where, before any byte is copied.
 
-use bytes::Bytes;
-
+use crate::WireError;
 use crate::reader::Place;
 
-use super::Part;
 use super::groups::{Group, NONE, Open};
-use super::write::{Writer, varint_len};
+use super::write::varint_len;
 
 /// Fields that lie together in the body and have the same destination.
 #[derive(Clone, Copy, Debug)]
@@ -27,54 +25,66 @@ pub(super) struct Plan {
     pub(super) headers: Vec<Place>,
     /// The groups of the request have runs in them, and not groups: resources are not divided.
     pub(super) undivided: bool,
+    /// How much memory all of this may take.
+    room: usize,
 }
 
 impl Plan {
+    pub(super) fn new(room: usize) -> Self {
+        Self {
+            room,
+            ..Self::default()
+        }
+    }
+
+    /// Whether it still has room. Lists grow into others of twice their length: three times what is in them is what
+    /// they take at most.
+    #[inline]
+    fn fits(&self) -> Result<(), WireError> {
+        let open = [&self.request, &self.resource, &self.scope];
+        let places = self.headers.len() + open.map(Open::headers).iter().sum::<usize>();
+        let bytes = self.groups.len() * size_of::<Group>()
+            + self.runs.len() * size_of::<Run>()
+            + places * size_of::<Place>();
+        if bytes > self.room / 3 {
+            return Err(WireError::NoRoom { room: self.room });
+        }
+        Ok(())
+    }
+
     /// An item of the scope that is being read.
     #[inline]
-    pub(super) fn item(&mut self, destination: u32, field: Place, items: usize) {
+    pub(super) fn item(&mut self, destination: u32, field: Place, items: usize) -> Result<(), WireError> {
         let group = self.scope.group(destination, &mut self.groups);
         append(&mut self.groups[group as usize], &mut self.runs, field, items);
+        self.fits()
     }
 
     /// A whole resource of the request.
-    pub(super) fn resource(&mut self, destination: u32, field: Place, items: usize) {
+    pub(super) fn resource(&mut self, destination: u32, field: Place, items: usize) -> Result<(), WireError> {
         self.undivided = true;
         let group = self.request.group(destination, &mut self.groups);
         append(&mut self.groups[group as usize], &mut self.runs, field, items);
+        self.fits()
     }
 
-    pub(super) fn end_scope(&mut self) {
+    pub(super) fn end_scope(&mut self) -> Result<(), WireError> {
         for group in self.scope.end(&mut self.groups, &mut self.headers) {
             take_in(&mut self.resource, &mut self.groups, group);
         }
+        self.fits()
     }
 
-    pub(super) fn end_resource(&mut self) {
+    pub(super) fn end_resource(&mut self) -> Result<(), WireError> {
         for group in self.resource.end(&mut self.groups, &mut self.headers) {
             take_in(&mut self.request, &mut self.groups, group);
         }
+        self.fits()
     }
 
-    /// The requests that come out.
-    pub(super) fn parts(mut self, body: &Bytes) -> Vec<Part> {
-        let mut request = std::mem::take(&mut self.request);
-        let groups: Vec<u32> = request.end(&mut self.groups, &mut self.headers).collect();
-        let alone = groups.len() == 1;
-        let writer = Writer::new(&self, body);
-        let part = |group: u32| {
-            let group = &self.groups[group as usize];
-            Part {
-                destination: group.destination as usize,
-                body: if alone {
-                    body.clone()
-                } else {
-                    writer.request(group)
-                },
-                items: group.items,
-            }
-        };
-        groups.into_iter().map(part).collect()
+    /// Ends the request: its groups, one for each part.
+    pub(super) fn end_request(&mut self) -> Vec<u32> {
+        self.request.end(&mut self.groups, &mut self.headers).collect()
     }
 }
 

@@ -10,4 +10,5 @@
 mod bad_input;
 mod frame;
 mod oracle;
+mod plan;
 mod requests;

@@ -113,6 +113,12 @@ impl Tls {
 pub(super) struct Connect(AsyncIoManager);
 
 impl Connect {
+    /// What opens them, for checks.
+    #[cfg(feature = "grpc-checks")]
+    pub(super) const fn manager(&self) -> &AsyncIoManager {
+        &self.0
+    }
+
     pub(super) async fn open(&self, target: Target) -> Result<AsyncConnection, ConnectError> {
         let mut connection = self.0.connect(target).await?;
         // A connection that waits for requests reads all the time; pings and attempts have their own deadlines.

@@ -175,6 +175,21 @@ async fn a_damaged_record_is_left_out_and_the_others_come() {
 }
 
 #[tokio::test]
+async fn directories_are_made_where_there_are_none() {
+    let there = tempfile::tempdir().unwrap();
+    let config = QueueConfig {
+        dir: there.path().join("some/way/down"),
+        ..QueueConfig::default()
+    };
+    let queue = Queue::open(config.clone()).unwrap();
+    soon(queue.push(numbered(1, 10))).await.unwrap();
+    soon(queue.close()).await;
+    let queue = Queue::open(config).unwrap();
+    assert_eq!(queue.stats().replayed, 1);
+    soon(queue.close()).await;
+}
+
+#[tokio::test]
 async fn a_disk_that_fails_refuses_and_is_taken_up_again_without_a_loss() {
     let mut rng = fastrand::Rng::with_seed(7);
     for _ in 0..40 {

@@ -1,34 +1,118 @@
-//! `/metrics`: Prometheus's text format, version 0.0.4.
+//! The gateway's own figures, once for everyone who writes them down: `/metrics`, and OTLP to a collector.
 
-use std::fmt::{Display, Write};
+mod otlp;
+mod prometheus;
+mod push;
+
+use std::time::SystemTime;
 
 use evenkeel::balancer::{BackendStats, LoadBalancerStats};
 use evenkeel::stats::Readiness;
 use evenkeel_otlp::Signal;
 
-use super::Admin;
+use crate::admin::Admin;
 use crate::queue::QueueStats;
 use crate::telemetry::{Answered, Transport};
 
-/// All metrics.
-pub(super) fn write(admin: &Admin) -> String {
-    let mut page = Page {
-        text: String::with_capacity(8 << 10),
-        family: "",
-    };
-    of_requests(admin, &mut page);
-    if let Some(queue) = admin.exchange.queue() {
-        of_queue(&queue.stats(), &mut page);
-    }
-    of_delivery(&admin.exchange.now().client.balancer().stats(), &mut page);
-    page.text
+pub(crate) use prometheus::text;
+pub(crate) use push::Push;
+
+/// The time of day, which collectors go by.
+#[expect(clippy::disallowed_methods, reason = "OTLP has the wall's time and no other")]
+pub(crate) fn wall_time() -> SystemTime {
+    SystemTime::now()
 }
 
-fn of_requests(admin: &Admin, page: &mut Page) {
+/// What a family of figures is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Only grows.
+    Counter,
+    Gauge,
+    /// Quantiles, with how many there were and their sum.
+    Summary,
+}
+
+/// Labels of a figure: names and values.
+type Labels<'a> = &'a [(&'a str, &'a str)];
+
+/// One figure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Figure {
+    Count(u64),
+    Real(f64),
+}
+
+impl From<u64> for Figure {
+    fn from(n: u64) -> Self {
+        Self::Count(n)
+    }
+}
+
+impl From<usize> for Figure {
+    fn from(n: usize) -> Self {
+        Self::Count(n as u64)
+    }
+}
+
+impl From<bool> for Figure {
+    fn from(yes: bool) -> Self {
+        Self::Count(yes.into())
+    }
+}
+
+impl From<f64> for Figure {
+    fn from(real: f64) -> Self {
+        Self::Real(real)
+    }
+}
+
+/// Who writes figures down.
+trait Page {
+    /// The figures that follow are of this family.
+    fn family(&mut self, name: &'static str, kind: Kind, help: &'static str);
+
+    /// A figure of a counter or a gauge.
+    fn sample(&mut self, labels: Labels<'_>, value: impl Into<Figure>);
+
+    /// The figures of a summary: quantiles as text and in seconds, then the sum and how many there were.
+    fn summary(&mut self, labels: Labels<'_>, quantiles: &[(&str, f64)], sum: f64, count: u64);
+
+    /// A family of one figure.
+    fn one(&mut self, name: &'static str, kind: Kind, help: &'static str, value: impl Into<Figure>) {
+        self.family(name, kind, help);
+        self.sample(&[], value);
+    }
+
+    /// A family of one figure for each collector.
+    fn collectors<F: Into<Figure>>(
+        &mut self,
+        name: &'static str,
+        kind: Kind,
+        help: &'static str,
+        stats: &LoadBalancerStats,
+        value: impl Fn(&BackendStats) -> F,
+    ) {
+        self.family(name, kind, help);
+        for backend in &stats.backends {
+            self.sample(&[("collector", backend.id.as_str())], value(backend));
+        }
+    }
+}
+
+/// All that the gateway counts itself.
+fn of_gateway(admin: &Admin, page: &mut impl Page) {
+    of_requests(admin, page);
+    if let Some(queue) = admin.exchange.queue() {
+        of_queue(&queue.stats(), page);
+    }
+}
+
+fn of_requests(admin: &Admin, page: &mut impl Page) {
     let telemetry = &admin.telemetry;
     page.family(
         "evenkeel_requests_total",
-        "counter",
+        Kind::Counter,
         "Requests by how they were answered.",
     );
     for transport in Transport::ALL {
@@ -45,7 +129,7 @@ fn of_requests(admin: &Admin, page: &mut Page) {
     }
     page.family(
         "evenkeel_received_bytes_total",
-        "counter",
+        Kind::Counter,
         "Bytes of requests, as they came.",
     );
     for signal in Signal::ALL {
@@ -53,7 +137,7 @@ fn of_requests(admin: &Admin, page: &mut Page) {
     }
     page.family(
         "evenkeel_refused_total",
-        "counter",
+        Kind::Counter,
         "What was refused at a limit.",
     );
     page.sample(&[("limit", "requests")], telemetry.refused_requests.get());
@@ -62,40 +146,41 @@ fn of_requests(admin: &Admin, page: &mut Page) {
     let rejected = "Items that collectors, or the gateway, rejected of requests that were acknowledged.";
     page.one(
         "evenkeel_rejected_items_total",
-        "counter",
+        Kind::Counter,
         rejected,
         telemetry.rejected_items.get(),
     );
     let unknown = "Requests for no signal: an unknown path, method or content type.";
     page.one(
         "evenkeel_unknown_requests_total",
-        "counter",
+        Kind::Counter,
         unknown,
         telemetry.unknown.get(),
     );
     let splits = "Requests that were cut into parts for several collectors.";
     page.one(
         "evenkeel_split_requests_total",
-        "counter",
+        Kind::Counter,
         splits,
         telemetry.splits.get(),
     );
     page.one(
         "evenkeel_parts_total",
-        "counter",
+        Kind::Counter,
         "The parts of these.",
         telemetry.parts.get(),
     );
-    let again = "Parts that were sent again by themselves, because they failed and others did not.";
+    let again =
+        "Parts that were sent again by themselves, because they failed and others did not, or not yet.";
     page.one(
         "evenkeel_parts_sent_again_total",
-        "counter",
+        Kind::Counter,
         again,
         telemetry.parts_again.get(),
     );
     page.family(
         "evenkeel_reloads_total",
-        "counter",
+        Kind::Counter,
         "Config files that were taken over, or refused.",
     );
     page.sample(&[("result", "taken")], telemetry.reloads.get());
@@ -103,26 +188,26 @@ fn of_requests(admin: &Admin, page: &mut Page) {
     let held = "Bytes of requests that are held.";
     page.one(
         "evenkeel_requests_in_flight",
-        "gauge",
+        Kind::Gauge,
         "Requests under way.",
         admin.admission.requests(),
     );
-    page.one("evenkeel_held_bytes", "gauge", held, admin.admission.bytes());
+    page.one("evenkeel_held_bytes", Kind::Gauge, held, admin.admission.bytes());
     page.one(
         "evenkeel_connections",
-        "gauge",
+        Kind::Gauge,
         "Open connections of senders.",
         admin.connections.len(),
     );
     page.one(
         "evenkeel_ready",
-        "gauge",
+        Kind::Gauge,
         "Whether /readyz says yes.",
-        u8::from(admin.serving.now()),
+        admin.serving.now(),
     );
 }
 
-fn of_queue(queue: &QueueStats, page: &mut Page) {
+fn of_queue(queue: &QueueStats, page: &mut impl Page) {
     let gauges = [
         (
             "evenkeel_queue_records",
@@ -142,10 +227,10 @@ fn of_queue(queue: &QueueStats, page: &mut Page) {
         ),
     ];
     for (name, help, value) in gauges {
-        page.one(name, "gauge", help, value);
+        page.one(name, Kind::Gauge, help, value);
     }
     let ended = "Requests that left the queue, by what became of them.";
-    page.family("evenkeel_queue_ended_total", "counter", ended);
+    page.family("evenkeel_queue_ended_total", Kind::Counter, ended);
     for (outcome, count) in [
         ("delivered", queue.delivered),
         ("dropped", queue.dropped),
@@ -182,11 +267,12 @@ fn of_queue(queue: &QueueStats, page: &mut Page) {
         ),
     ];
     for (name, help, value) in counters {
-        page.one(name, "counter", help, value);
+        page.one(name, Kind::Counter, help, value);
     }
 }
 
-fn of_delivery(stats: &LoadBalancerStats, page: &mut Page) {
+/// What the client knows of its collectors.
+fn of_delivery(stats: &LoadBalancerStats, page: &mut impl Page) {
     let counters = [
         (
             "evenkeel_retries_total",
@@ -215,14 +301,14 @@ fn of_delivery(stats: &LoadBalancerStats, page: &mut Page) {
         ),
     ];
     for (name, help, value) in counters {
-        page.one(name, "counter", help, value);
+        page.one(name, Kind::Counter, help, value);
     }
     let panic = "Whether health is ignored because no collector is well.";
-    page.one("evenkeel_panic", "gauge", panic, u8::from(stats.in_panic));
+    page.one("evenkeel_panic", Kind::Gauge, panic, stats.in_panic);
 
     page.family(
         "evenkeel_collector_requests_total",
-        "counter",
+        Kind::Counter,
         "Attempts by how they ended.",
     );
     for backend in &stats.backends {
@@ -239,7 +325,7 @@ fn of_delivery(stats: &LoadBalancerStats, page: &mut Page) {
     }
     page.family(
         "evenkeel_collector_failures_total",
-        "counter",
+        Kind::Counter,
         "Failed attempts by phase and kind.",
     );
     for backend in &stats.backends {
@@ -255,12 +341,12 @@ fn of_delivery(stats: &LoadBalancerStats, page: &mut Page) {
     }
     page.family(
         "evenkeel_collector_readiness",
-        "gauge",
+        Kind::Gauge,
         "1 for the readiness that a collector has now.",
     );
     for backend in &stats.backends {
         for readiness in Readiness::ALL {
-            let is = u8::from(readiness == backend.readiness);
+            let is = readiness == backend.readiness;
             page.sample(
                 &[
                     ("collector", backend.id.as_str()),
@@ -272,28 +358,28 @@ fn of_delivery(stats: &LoadBalancerStats, page: &mut Page) {
     }
     page.collectors(
         "evenkeel_collector_in_flight",
-        "gauge",
+        Kind::Gauge,
         "Attempts under way.",
         stats,
-        |backend| backend.requests.in_flight as f64,
+        |backend| backend.requests.in_flight,
     );
     page.collectors(
         "evenkeel_collector_ejections_total",
-        "counter",
+        Kind::Counter,
         "How often a judge put it out.",
         stats,
-        |backend| backend.ejections as f64,
+        |backend| backend.ejections,
     );
     let average = "The average that strategies go by.";
     page.collectors(
         "evenkeel_collector_latency_average_seconds",
-        "gauge",
+        Kind::Gauge,
         average,
         stats,
         |backend| backend.latency_average.unwrap_or_default().as_secs_f64(),
     );
     let latency = "The time to a successful answer, since the start.";
-    page.family("evenkeel_collector_latency_seconds", "summary", latency);
+    page.family("evenkeel_collector_latency_seconds", Kind::Summary, latency);
     for backend in &stats.backends {
         let of = &backend.requests.latency;
         let quantiles = [
@@ -301,66 +387,9 @@ fn of_delivery(stats: &LoadBalancerStats, page: &mut Page) {
             ("0.9", of.p90),
             ("0.99", of.p99),
             ("0.999", of.p999),
-        ];
-        for (quantile, value) in quantiles {
-            let labels = [("collector", backend.id.as_str()), ("quantile", quantile)];
-            page.sample(&labels, value.as_secs_f64());
-        }
+        ]
+        .map(|(quantile, value)| (quantile, value.as_secs_f64()));
         let labels = [("collector", backend.id.as_str())];
-        page.suffixed("_sum", &labels, of.mean.as_secs_f64() * of.count as f64);
-        page.suffixed("_count", &labels, of.count);
-    }
-}
-
-/// The text so far, and the name of the family that samples are of.
-struct Page {
-    text: String,
-    family: &'static str,
-}
-
-impl Page {
-    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
-        self.family = name;
-        // Writing to a string does not fail, here and below.
-        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn one(&mut self, name: &'static str, kind: &str, help: &str, value: impl Display) {
-        self.family(name, kind, help);
-        self.sample(&[], value);
-    }
-
-    fn collectors(
-        &mut self,
-        name: &'static str,
-        kind: &str,
-        help: &str,
-        stats: &LoadBalancerStats,
-        value: impl Fn(&BackendStats) -> f64,
-    ) {
-        self.family(name, kind, help);
-        for backend in &stats.backends {
-            self.sample(&[("collector", backend.id.as_str())], value(backend));
-        }
-    }
-
-    fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
-        self.suffixed("", labels, value);
-    }
-
-    fn suffixed(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
-        let _ = write!(self.text, "{}{suffix}", self.family);
-        for (index, (label, text)) in labels.iter().enumerate() {
-            let text = text
-                .replace('\\', "\\\\")
-                .replace('"', "\\\"")
-                .replace('\n', "\\n");
-            let _ = write!(
-                self.text,
-                "{}{label}=\"{text}\"",
-                if index == 0 { '{' } else { ',' }
-            );
-        }
-        let _ = writeln!(self.text, "{} {value}", if labels.is_empty() { "" } else { "}" });
+        page.summary(&labels, &quantiles, of.sum.as_secs_f64(), of.count);
     }
 }
