@@ -64,7 +64,8 @@ impl Dialer {
         })
     }
 
-    /// The manager that speaks no TLS: for probes too.
+    /// The manager that speaks no TLS, for checks.
+    #[cfg(feature = "checks")]
     pub(crate) const fn plain(&self) -> &AsyncIoManager {
         &self.plain
     }
