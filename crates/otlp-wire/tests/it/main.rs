@@ -8,6 +8,9 @@
 )]
 
 mod bad_input;
+mod decoded;
 mod frame;
+mod mutated;
 mod oracle;
 mod requests;
+mod walk;
