@@ -69,7 +69,14 @@ impl OtlpClient {
         let timeout = options.timeout.unwrap_or(inner.config.timeout);
         let started = Instant::now();
         let left = || timeout.saturating_sub(started.elapsed());
+        let came = export.compression();
         let export = self.prepared(export, timeout).await?;
+        // Only compression takes time worth a look at the clock.
+        let mut within = if export.compression() == came {
+            timeout
+        } else {
+            left()
+        };
         if export.encoding() != Encoding::Protobuf && !self.has_http() {
             return Err(SendError::Unsupported {
                 backend: "(any)".into(),
@@ -89,9 +96,12 @@ impl OtlpClient {
                 let (export, reached) = (&export, &reached);
                 async move {
                     // What the client's own time-out is, the prepared head of a request says.
-                    let whole = number == 0 && options.timeout.is_none();
+                    let told = match number {
+                        0 => (options.timeout.is_some() || within != timeout).then_some(within),
+                        _ => Some(left()),
+                    };
                     let patient = number >= HASTY && self.connected() <= reached.load(Ordering::Relaxed);
-                    let sent = channel.send(export, (!whole).then(left), patient).await;
+                    let sent = channel.send(export, told, patient).await;
                     sent.map_err(|error| {
                         if !matches!(error.kind, Kind::NotConnected(_)) {
                             reached.fetch_add(1, Ordering::Relaxed);
@@ -100,7 +110,7 @@ impl OtlpClient {
                     })
                 }
             };
-            let context = context.with_timeout(left());
+            let context = context.with_timeout(within);
             let error = match inner.balancer.call_with(&context, &ByTable, attempt).await {
                 Ok(Answer { backend, partial }) => {
                     return Ok(Accepted {
@@ -112,7 +122,10 @@ impl OtlpClient {
                 Err(error) => error,
             };
             match quiet_of_all(&error) {
-                Some(quiet) if quiet < left() => sleep(after(quiet).min(left())).await,
+                Some(quiet) if quiet < left() => {
+                    sleep(after(quiet).min(left())).await;
+                    within = left();
+                }
                 _ => return Err(SendError::from(error)),
             }
         }
