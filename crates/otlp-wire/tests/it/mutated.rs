@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use prost::Message;
 
-use crate::requests::{backwards, logs, metrics, traces};
+use crate::requests::{backwards, field, fields, logs, metrics, traces};
 use crate::walk;
 
 /// The examples of opentelemetry-proto, as its own Python package encodes them.
@@ -15,6 +15,66 @@ const SEEDS: [(&str, &[u8]); 4] = [
     ("logs", include_bytes!("../../fuzz/seeds/logs.binpb")),
     ("events", include_bytes!("../../fuzz/seeds/events.binpb")),
 ];
+
+/// A change of one message, after which it is a message still, and so are those around it.
+#[derive(Clone, Debug)]
+enum Reshape {
+    /// A field is there once more, at the end.
+    Repeat,
+    /// It is there once more, with what is in another field of its message.
+    Exchange(Index),
+    /// It comes first.
+    First,
+    Drop,
+    /// It is another field.
+    Renumber(u32),
+    /// Something unknown stands before it.
+    Before(Vec<u8>),
+}
+
+fn reshape() -> impl Strategy<Value = (Vec<Index>, Reshape)> {
+    let unknown = vec![vec![0x9b, 6, 0x08, 1, 0x9c, 6], vec![0x9a, 6, 3, 1, 2, 3]];
+    let kind = prop_oneof![
+        4 => Just(Reshape::Repeat),
+        2 => any::<Index>().prop_map(Reshape::Exchange),
+        1 => Just(Reshape::First),
+        1 => Just(Reshape::Drop),
+        2 => (1_u32..12).prop_map(Reshape::Renumber),
+        1 => select(unknown).prop_map(Reshape::Before),
+    ];
+    (vec(any::<Index>(), 1..7), kind)
+}
+
+/// Changes the field that the path leads to, as deep as there are messages.
+fn reshaped(message: &[u8], path: &[Index], change: &Reshape) -> Option<Vec<u8>> {
+    let fields = fields(message).filter(|fields| !fields.is_empty())?;
+    let (at, deeper) = path.split_first()?;
+    let at = at.index(fields.len());
+    let (number, whole, inner) = fields[at];
+    let mut out: Vec<Vec<u8>> = fields.iter().map(|(_, whole, _)| whole.to_vec()).collect();
+    if let Some(changed) = inner.and_then(|inner| reshaped(inner, deeper, change)) {
+        out[at] = Vec::new();
+        field(&mut out[at], number, &changed);
+        return Some(out.concat());
+    }
+    match change {
+        Reshape::Repeat => out.push(whole.to_vec()),
+        Reshape::Exchange(other) => {
+            let (_, _, other) = fields[other.index(fields.len())];
+            let mut again = Vec::new();
+            field(&mut again, number, other.unwrap_or_default());
+            out.push(again);
+        }
+        Reshape::First => out[..=at].rotate_right(1),
+        Reshape::Drop => drop(out.remove(at)),
+        Reshape::Renumber(number) => {
+            out[at] = Vec::new();
+            field(&mut out[at], *number, inner.unwrap_or_default());
+        }
+        Reshape::Before(unknown) => out.insert(at, unknown.clone()),
+    }
+    Some(out.concat())
+}
 
 /// A change. What does not fit the length of the bytes is made to.
 #[derive(Clone, Debug)]
@@ -124,9 +184,13 @@ proptest! {
     #[test]
     fn changed_examples_are_refused_or_read_as_a_collector_reads_them(
         requests in vec(request(), 1..4),
-        changes in vec(change(), 0..6),
+        reshapes in vec(reshape(), 0..8),
+        changes in prop_oneof![2 => Just(Vec::new()), 1 => vec(change(), 1..6)],
     ) {
         let mut body = requests.concat();
+        for (path, change) in reshapes {
+            body = reshaped(&body, &path, &change).unwrap_or(body);
+        }
         for change in changes {
             change.apply(&mut body);
         }
