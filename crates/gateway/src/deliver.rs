@@ -119,8 +119,13 @@ impl Exchange {
 impl Delivery {
     /// With a client of its own, on the runtime this is called in.
     pub(crate) fn new(config: &GatewayConfig) -> Result<Self, BuildError> {
-        Ok(Self {
-            client: OtlpClient::new(config.client())?,
+        Ok(Self::with_client(config, OtlpClient::new(config.client())?))
+    }
+
+    /// With this client, which is as the config says.
+    pub(crate) fn with_client(config: &GatewayConfig, client: OtlpClient) -> Self {
+        Self {
+            client,
             since: wall_time(),
             route: config.route.by(),
             route_name: config.route.to_string(),
@@ -128,7 +133,7 @@ impl Delivery {
             compression: config.client.compression,
             max_body_size: config.limits.max_body_size.0,
             retry_after: config.limits.retry_after,
-        })
+        }
     }
 
     /// Whether some collector is ready, or degraded.
@@ -153,7 +158,7 @@ impl Delivery {
         }
     }
 
-    /// As the client would send it, but the client would keep the runtime's thread for all of it.
+    /// As the client would send it, but counted among the work and the bytes that the gateway's limits know of.
     async fn compressed(&self, export: Export, ticket: &mut Ticket) -> Export {
         if self.compression == Compression::None || export.compression() != Compression::None {
             return export;

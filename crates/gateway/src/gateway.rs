@@ -245,25 +245,18 @@ impl Gateway {
     /// [`BuildError`] if the client can not be as the new config says; all stays as it was then.
     pub fn reload(&self, config: GatewayConfig) -> Result<(), BuildError> {
         let mut now = self.config.lock();
-        let same = GatewayConfig {
-            collectors: config.collectors.clone(),
-            ..now.clone()
-        };
+        let before = self.exchange.now();
         // What is known of collectors is in the client: it stays unless the client itself is to be another.
-        if same.client() == config.client() {
-            let before = self.exchange.now();
-            let client = before.client.clone();
-            if now.collectors != config.collectors {
-                client.set_collectors(config.collectors.clone())?;
-            }
-            if same != config {
-                let mut delivery = Delivery::new(&config)?;
-                delivery.client = client;
+        let client = before.client.reconfigured(config.client())?;
+        let stays = client.is_same(&before.client);
+        if *now != config {
+            let mut delivery = Delivery::with_client(&config, client);
+            if stays {
                 delivery.since = before.since;
-                self.exchange.replace(delivery);
             }
-        } else {
-            let before = self.exchange.replace(Delivery::new(&config)?);
+            self.exchange.replace(delivery);
+        }
+        if !stays {
             tokio::spawn(retire(before));
         }
         *now = config;

@@ -67,28 +67,43 @@ pub(crate) fn attribute<'a>(
     Ok(found)
 }
 
-/// The value of a pair if `name` is its key.
+/// The value of a pair if `name` is its key. Key and value may be there more than once: of the key the last counts, and
+/// values are one, of whose kinds the last counts.
 fn value_of<'a>(reader: Reader<'a>, pair: Place, name: &str) -> Result<Option<&'a [u8]>, WireError> {
     let mut fields = reader.inside(pair);
-    let (mut key, mut value) = (None, None);
+    let (mut is_named, mut is_there) = (false, false);
     while let Some(field) = fields.next()? {
-        match field.number {
-            1 => key = field.inner.or(key),
-            2 => value = field.inner.or(value),
+        match (field.number, field.inner) {
+            (KEY, Some(key)) => is_named = reader.bytes(key) == name.as_bytes(),
+            (VALUE, Some(_)) => is_there = true,
             _ => {}
         }
     }
-    let (Some(key), Some(value)) = (key, value) else {
-        return Ok(None);
-    };
-    if reader.bytes(key) != name.as_bytes() {
+    if !is_named || !is_there {
         return Ok(None);
     }
-    let mut any = reader.inside(value);
-    while let Some(field) = any.next()? {
-        if let (1, Some(string)) = (field.number, field.inner) {
-            return Ok(Some(reader.bytes(string)));
+    let (mut found, mut encoded) = (None, None);
+    let mut fields = reader.inside(pair);
+    while let Some(field) = fields.next()? {
+        let (VALUE, Some(value)) = (field.number, field.inner) else {
+            continue;
+        };
+        encoded = Some(reader.bytes(value));
+        let mut kinds = reader.inside(value);
+        while let Some(kind) = kinds.next()? {
+            match kind.number {
+                STRING => found = kind.inner.map(|string| reader.bytes(string)),
+                number if OTHERS.contains(&number) => found = None,
+                _ => {}
+            }
         }
     }
-    Ok(Some(reader.bytes(value)))
+    Ok(found.or(encoded))
 }
+
+// KeyValue
+const KEY: u32 = 1;
+const VALUE: u32 = 2;
+// AnyValue: a string, or one of the others
+const STRING: u32 = 1;
+const OTHERS: std::ops::RangeInclusive<u32> = 2..=8;

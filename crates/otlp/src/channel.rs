@@ -5,6 +5,7 @@ mod attempt;
 mod check;
 mod dial;
 mod framed;
+mod given_up;
 mod grpc;
 mod head;
 mod http1;
@@ -23,7 +24,7 @@ use evenkeel::health::TcpProbe;
 use evenkeel::io_core::AsyncIoManager;
 use evenkeel::io_core::Target;
 
-pub(crate) use attempt::{Answer, AttemptError, Kind};
+pub(crate) use attempt::{Answer, AttemptError, Kind, not_connected};
 #[cfg(feature = "checks")]
 use check::Check;
 #[cfg(feature = "grpc-checks")]
@@ -32,6 +33,7 @@ pub(crate) use dial::Dialer;
 use grpc::GrpcChannel;
 use head::Heads;
 use http1::HttpChannel;
+pub(crate) use quiet::QUIET;
 use quiet::Quiet;
 
 use crate::{BuildError, Collector, Endpoint, Export, OtlpClientConfig, PartialSuccess, Protocol};
@@ -64,11 +66,11 @@ impl Wire {
     async fn send(
         &self,
         export: &Export,
-        timeout: Option<Duration>,
+        left: Option<Duration>,
         patient: bool,
     ) -> Result<Option<PartialSuccess>, Box<AttemptError>> {
         match self {
-            Self::Grpc(grpc) => grpc.send(export, timeout, patient).await,
+            Self::Grpc(grpc) => grpc.send(export, left, patient).await,
             Self::Http(http) => http.send(export).await,
         }
     }
@@ -142,18 +144,32 @@ impl Channel {
         }
     }
 
-    /// One attempt. Dropped, it is cancelled: the collector is told, or its connection is closed. One that is
-    /// `patient` waits for a connection, also if another collector has one.
+    /// Whether a request need not wait for a dial in the background; over HTTP/1.1 there is none.
+    pub(crate) fn is_connected(&self) -> bool {
+        match &self.0.wire {
+            Wire::Grpc(grpc) => grpc.open_connections() > 0,
+            Wire::Http(_) => true,
+        }
+    }
+
+    /// How long it wants to be left alone still, if it has asked for that.
+    pub(crate) fn quiet_left(&self) -> Option<Duration> {
+        self.0.quiet.left()
+    }
+
+    /// One attempt. Dropped, it is cancelled: the collector is told, or its connection is closed. It has the time
+    /// that is `left`, by default all of the config's; the balancer sees to it, the collector is told. One that is
+    /// `patient` waits for a connection also if another collector has one.
     pub(crate) async fn send(
         &self,
         export: &Export,
-        timeout: Option<Duration>,
+        left: Option<Duration>,
         patient: bool,
     ) -> Result<Answer, Box<AttemptError>> {
         let inner = &*self.0;
-        let sent = match inner.quiet.left() {
-            Some(left) => Err(quiet::refused(left)),
-            None => inner.wire.send(export, timeout, patient).await,
+        let sent = match self.quiet_left() {
+            Some(quiet) => Err(quiet::refused(quiet)),
+            None => inner.wire.send(export, left, patient).await,
         };
         match sent {
             Ok(partial) => Ok(Answer {

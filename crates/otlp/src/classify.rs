@@ -1,23 +1,5 @@
 //! The specification's tables: what an answer means for the request, and for the collector that gave it.
-//!
-//! | gRPC code | again | the collector |
-//! |---|---|---|
-//! | `OK` | no | is well |
-//! | `UNAVAILABLE` with `RetryInfo`, `RESOURCE_EXHAUSTED` with `RetryInfo` | elsewhere | is left alone for as long |
-//! | `RESOURCE_EXHAUSTED` without | no | is overloaded |
-//! | `CANCELLED`, `DEADLINE_EXCEEDED`, `ABORTED`, `OUT_OF_RANGE`, `UNAVAILABLE`, `DATA_LOSS` | elsewhere | failed |
-//! | `UNKNOWN`, `INTERNAL`, `PERMISSION_DENIED`, `UNAUTHENTICATED` | no | failed |
-//! | `INVALID_ARGUMENT`, `ALREADY_EXISTS`, `FAILED_PRECONDITION` | no | is well: the data is not |
-//! | `NOT_FOUND`, `UNIMPLEMENTED` | no | is not judged: it has no such service |
-//!
-//! | HTTP status | again | the collector |
-//! |---|---|---|
-//! | 2xx | no | is well |
-//! | 429; 503 with `Retry-After` | elsewhere | is left alone for as long |
-//! | 502, 503, 504 | elsewhere | failed |
-//! | 401, 403, 408, other 5xx, 3xx | no | failed |
-//! | 404, 405, 415, 501 | no | is not judged |
-//! | other 4xx | no | is well: the data is not |
+//! The table is in the README, and the tests go by it.
 //!
 //! Source: OTLP specification 1.11, "Failures" of OTLP/gRPC and of OTLP/HTTP, for the middle column.
 
@@ -55,7 +37,6 @@ pub(crate) fn of_http(http: u16, retry_after: Option<Duration>) -> Classificatio
         429 => overload(retry_after, retry),
         503 if retry_after.is_some() => overload(retry_after, retry),
         504 | 408 => Classification::failed(Phase::Read, FailureKind::Timeout, retry),
-        413 => by_code(Code::InvalidArgument, retry),
         402..=499 if !matches!(http, 403 | 404 | 405 | 415) => by_code(Code::InvalidArgument, retry),
         _ => by_code(Code::from_http(http), retry),
     }

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use evenkeel::balancer::LoadBalancer;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 pub use send::SendOptions;
 
 use crate::channel::{Channel, Dialer};
-use crate::{Accepted, BuildError, Export, OtlpClientConfig, SendError};
+use crate::{Accepted, BuildError, Collector, Export, OtlpClientConfig, SendError};
 
 /// Sends export requests to several collectors: balanced, retried as the specification says, hedged. Clones are
 /// one client; with the last, its connections and background tasks end.
@@ -27,8 +27,10 @@ pub(crate) struct Inner {
     dialer: Dialer,
     /// Where it was built: connections of collectors that come later are opened there too.
     runtime: tokio::runtime::Handle,
-    /// One change of the collectors at a time.
-    changing: parking_lot::Mutex<()>,
+    /// What is compressed beside the runtime's threads: as many at a time as there are processors.
+    turns: Arc<Semaphore>,
+    /// As they are now. Locked for each change: there is one at a time.
+    collectors: parking_lot::Mutex<Vec<Collector>>,
     closed: AtomicBool,
     under_way: AtomicUsize,
     left: Notify,
@@ -64,10 +66,11 @@ impl OtlpClient {
         };
         Ok(Self(Arc::new(Inner {
             balancer: builder.build()?,
-            config,
             dialer,
             runtime,
-            changing: parking_lot::Mutex::new(()),
+            turns: Arc::new(Semaphore::new(processors())),
+            collectors: parking_lot::Mutex::new(config.collectors.clone()),
+            config,
             closed: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
             left: Notify::new(),
@@ -91,7 +94,8 @@ impl OtlpClient {
         &self.0.balancer
     }
 
-    /// What it goes by. The collectors are those it began with.
+    /// What it goes by. The collectors are those it began with; those of now are
+    /// [`collectors`](Self::collectors).
     #[must_use]
     pub fn config(&self) -> &OtlpClientConfig {
         &self.0.config
@@ -104,7 +108,11 @@ impl OtlpClient {
     /// Dropped, the client still refuses new requests; its connections close when it is dropped.
     pub async fn shutdown(&self, deadline: Duration) -> usize {
         let inner = &*self.0;
-        inner.closed.store(true, Ordering::SeqCst);
+        {
+            // Whoever is changing the collectors does it before they are removed, or not at all.
+            let _none_changes = inner.collectors.lock();
+            inner.closed.store(true, Ordering::SeqCst);
+        }
         let idle = async {
             loop {
                 let mut left = std::pin::pin!(inner.left.notified());
@@ -122,6 +130,10 @@ impl OtlpClient {
         }
         inner.under_way.load(Ordering::SeqCst)
     }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// A request under way.

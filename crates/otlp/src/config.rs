@@ -48,8 +48,8 @@ pub struct OtlpClientConfig {
     /// Headers that go with every request. gRPC's and HTTP's own can not be set. None by default.
     pub headers: BTreeMap<String, String>,
 
-    /// How long a request may take, all attempts and waits together. From 1 ms to a year; 10 s by default,
-    /// OTLP's. It takes the place of the balancer's `request_timeout`.
+    /// How long a request may take, its compression and all attempts and waits together. From 1 ms to a year; 10 s by
+    /// default, OTLP's. It takes the place of the balancer's `request_timeout`, which a file can not set.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub timeout: Duration,
 
@@ -77,12 +77,13 @@ pub struct OtlpClientConfig {
     pub keep_alive_interval: Duration,
 
     /// How long the answer to a ping may take; then the connection is given up, and what is under way on it is
-    /// sent elsewhere. At least 10 ms; 2 s by default.
+    /// sent elsewhere. At least 10 ms; 20 s by default, gRPC's: a ping waits behind what the kernel has still to
+    /// send, which on a slow way is megabytes of a large request.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub keep_alive_timeout: Duration,
 
-    /// The largest request that is sent, in bytes as they travel. 1 to 2^31; 64 MiB by default, the
-    /// specification's advice.
+    /// The largest request that is sent, in bytes: as it was handed over and, if it is compressed here, as it
+    /// travels. 1 to 2^31 - 6, HTTP/2's limit less gRPC's prefix; 64 MiB by default, the specification's advice.
     pub max_request_size: usize,
 
     /// The largest answer that is read. 1 to 2^31; 4 MiB by default, the specification's limit.
@@ -95,7 +96,7 @@ pub struct OtlpClientConfig {
     /// How collectors are chosen, judged, retried and hedged. Its defaults here are those of
     /// [`balancer_defaults`](Self::balancer_defaults). In a file, what is not written keeps these, and `false`
     /// switches `hedging`, `slow_start`, `outlier_detection` or `attempt_timeout` off.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "balancer::over_our_defaults"))]
+    #[cfg_attr(feature = "serde", serde(with = "balancer"))]
     pub balancer: LoadBalancerConfig,
 
     /// TLS for the endpoints that are `https`: roots, our own certificate, the name to expect. `alpn` is set by
@@ -168,7 +169,7 @@ impl Default for OtlpClientConfig {
             max_in_flight: 256,
             http_connections: 128,
             keep_alive_interval: Duration::from_secs(5),
-            keep_alive_timeout: Duration::from_secs(2),
+            keep_alive_timeout: Duration::from_secs(20),
             max_request_size: 64 << 20,
             max_response_size: 4 << 20,
             #[cfg(feature = "checks")]
@@ -246,8 +247,8 @@ impl OtlpClientConfig {
         size(
             "max_request_size",
             self.max_request_size,
-            1 << 31,
-            "must be from 1 to 2^31",
+            MAX_REQUEST,
+            "must be from 1 to 2^31 - 6",
         )?;
         size(
             "max_response_size",
@@ -272,5 +273,8 @@ impl OtlpClientConfig {
         }
     }
 }
+
+/// h2 refuses a body of more than 2^31 - 1 bytes, and only when the request is open.
+const MAX_REQUEST: usize = (1 << 31) - 1 - crate::export::GRPC_PREFIX;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -154,7 +154,7 @@ pub enum SendError {
     /// It is larger than [`max_request_size`](crate::OtlpClientConfig::max_request_size).
     #[error("the request has {size} bytes, max_request_size allows {limit}")]
     TooLarge {
-        /// How large it is, as it would travel.
+        /// How large it is.
         size: usize,
         /// How large it may be.
         limit: usize,

@@ -36,17 +36,20 @@
 //!
 //! # What it does
 //! - **Forwards bytes.** A request is an [`Export`]: encoded, perhaps compressed. It is not decoded, copied or
-//!   compressed again on its way; gRPC's prefix and the message go out in one frame and one write.
+//!   compressed again on its way; gRPC's prefix and the message go out in one write, and in one frame if the
+//!   collector's frames are large enough.
 //! - **gRPC** over one or few HTTP/2 connections to each collector, opened in the background and again when they
-//!   are lost. No caller waits for a dial while another collector is connected. Pings find the connection whose
-//!   other end is gone.
-//! - **HTTP/1.1** with protobuf or JSON, over a pool.
+//!   are lost. No caller waits for a dial while another collector is connected over gRPC. A connection whose other
+//!   end is gone is found by the kernel if what was sent is not acknowledged, and by a ping if nothing is answered;
+//!   one that falls silent after two pings, of which servers bear no more, is replaced.
+//! - **HTTP/1.1** with protobuf or JSON, over a pool. Who finds no idle connection dials.
 //! - **Retries exactly by the specification's tables**, elsewhere first, within a budget and one deadline.
 //!   [`RetryInfo`](rpc::RpcStatus::retry_delay) and `Retry-After` silence the collector that said so while the others
-//!   carry on.
+//!   carry on; while all are to be left alone, a request waits for the first, or ends at once if it can not.
 //! - **Partial success** is passed up and never sent again.
 //! - **Hedges**: on by default, because an export may arrive twice and a serial sender must not stall.
-//! - **Collectors at run time**: [`OtlpClient::set_collectors`]; statistics, weights, drains through
+//! - **Collectors at run time**: [`OtlpClient::set_collectors`], or a config that was read again,
+//!   [`OtlpClient::reconfigured`]; statistics, weights, drains through
 //!   [`OtlpClient::balancer`].
 //! - **Under the stock SDK**: as the HTTP client of `opentelemetry-otlp`, and as exporters, by the features
 //!   `opentelemetry-http` and `opentelemetry-sdk` (module `sdk`).

@@ -113,6 +113,7 @@ fn decode_protobuf(response: &[u8]) -> Result<PartialSuccess, StatusError> {
                 (MESSAGE, Value::Bytes(message)) => {
                     partial.message = String::from_utf8_lossy(message).into_owned();
                 }
+                (REJECTED | MESSAGE, _) => return Err(fields.here().into()),
                 _ => {}
             }
         }
@@ -124,18 +125,27 @@ fn decode_json(signal: Signal, response: &[u8]) -> Result<PartialSuccess, Status
     let json: Json = serde_json::from_slice(response).map_err(|error| StatusError::Json {
         reason: error.to_string(),
     })?;
-    let Some(partial) = json.get("partialSuccess") else {
+    let partial = json.get("partialSuccess").filter(|partial| !partial.is_null());
+    let Some(partial) = partial else {
         return Ok(PartialSuccess::default());
     };
-    let rejected = partial.get(json_field(signal));
-    let rejected = rejected.and_then(|rejected| match rejected {
-        Json::String(number) => number.parse().ok(),
-        number => number.as_i64(),
-    });
-    let message = partial.get("errorMessage").and_then(Json::as_str);
+    let malformed = |field: &str| StatusError::Json {
+        reason: format!("{field} is not what it should be"),
+    };
+    let field = |name| partial.get(name).filter(|value| !value.is_null());
+    let rejected = match field(json_field(signal)) {
+        None => Some(0),
+        Some(Json::String(number)) => number.parse().ok(),
+        Some(number) => number.as_i64(),
+    };
+    let message = match field("errorMessage") {
+        None => Some(""),
+        Some(message) => message.as_str(),
+    };
+    // Not taken for nothing: what was rejected is lost, and to be counted.
     Ok(PartialSuccess {
-        rejected: rejected.unwrap_or_default(),
-        message: message.unwrap_or_default().to_owned(),
+        rejected: rejected.ok_or_else(|| malformed(json_field(signal)))?,
+        message: message.ok_or_else(|| malformed("errorMessage"))?.to_owned(),
     })
 }
 
@@ -174,10 +184,29 @@ mod tests {
     }
 
     #[test]
+    fn a_count_that_is_none_is_not_taken_for_nothing() {
+        let read = |rejected: &str| {
+            let response = format!(r#"{{"partialSuccess":{{"rejectedSpans":{rejected}}}}}"#);
+            PartialSuccess::decode_response(Signal::Traces, Encoding::Json, response.as_bytes())
+        };
+        for good in ["7", "\"7\""] {
+            assert_eq!(read(good).unwrap().unwrap().rejected, 7, "{good}");
+        }
+        assert_eq!(read("null").unwrap(), None);
+        for bad in ["\"abc\"", "5.5", "true", "[]", "\"9223372036854775808\""] {
+            let error = read(bad).unwrap_err().to_string();
+            assert!(error.contains("rejectedSpans"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
     fn a_response_that_is_none_is_an_error() {
         for (encoding, bad) in [
             (Encoding::Protobuf, &b"\x0a\x7f"[..]),
+            // A count of another type.
+            (Encoding::Protobuf, &b"\x0a\x03\x0a\x01x"[..]),
             (Encoding::Json, &b"{"[..]),
+            (Encoding::Json, &br#"{"partialSuccess":{"errorMessage":7}}"#[..]),
         ] {
             let read = PartialSuccess::decode_response(Signal::Logs, encoding, bad);
             assert!(read.is_err(), "{encoding:?}");

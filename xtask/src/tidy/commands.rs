@@ -25,10 +25,10 @@ const README: &str = "README.md";
 const NEEDED: [&str; 2] = ["cargo xtask bench", "cargo test --workspace"];
 
 /// What cargo has of itself, or of tools everybody installs.
-const CARGO: [&str; 24] = [
-    "add", "bench", "build", "check", "clean", "clippy", "deny", "doc", "fetch", "fix", "fmt", "init",
-    "install", "metadata", "miri", "new", "package", "publish", "remove", "run", "rustc", "test", "tree",
-    "update",
+const CARGO: [&str; 25] = [
+    "add", "bench", "build", "check", "clean", "clippy", "deny", "doc", "fetch", "fix", "fmt", "fuzz",
+    "init", "install", "metadata", "miri", "new", "package", "publish", "remove", "run", "rustc", "test",
+    "tree", "update",
 ];
 
 /// The rule.

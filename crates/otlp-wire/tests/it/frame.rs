@@ -107,3 +107,46 @@ fn a_resource_in_two_pieces_is_routed_by_either() {
     assert_eq!(parts.unwrap()[0].items, 1);
     assert_eq!(keys, [Some(b"cart".to_vec())]);
 }
+
+/// The service of a request whose one resource has these values, one after the other, for one attribute.
+fn service_of(values: &[&[u8]]) -> Option<Vec<u8>> {
+    let mut attribute = message(&[(1, b"service.name")]);
+    for value in values {
+        field(&mut attribute, 2, value);
+    }
+    let scope = message(&[(2, &span(1))]);
+    let resource = message(&[(1, &message(&[(1, &attribute)])), (2, &scope)]);
+    let body = Bytes::from(message(&[(1, &resource)]));
+    let mut service = None;
+    split(&body, Signal::Traces, &RouteBy::service_name(), |key| {
+        service = key.map(<[u8]>::to_vec);
+        0
+    })
+    .unwrap();
+    service
+}
+
+#[test]
+fn of_several_values_of_an_attribute_the_last_one_counts() {
+    let text = |text: &[u8]| message(&[(1, text)]);
+    let number: &[u8] = &[0x18, 7];
+    let (first, last) = (text(b"first"), text(b"last"));
+    assert_eq!(service_of(&[&first, &last]), Some(b"last".to_vec()));
+    assert_eq!(
+        service_of(&[&[&first[..], &last].concat()]),
+        Some(b"last".to_vec())
+    );
+    // Pieces of one value; and what is no kind of value takes nothing away.
+    assert_eq!(service_of(&[&first, &[]]), Some(b"first".to_vec()));
+    let unknown = message(&[(100, b"x")]);
+    assert_eq!(
+        service_of(&[&[&first[..], &unknown].concat()]),
+        Some(b"first".to_vec())
+    );
+    assert_eq!(
+        service_of(&[&[&first[..], number].concat()]),
+        Some([&first[..], number].concat())
+    );
+    assert_eq!(service_of(&[&[number, &last].concat()]), Some(b"last".to_vec()));
+    assert_eq!(service_of(&[]), None);
+}

@@ -8,7 +8,10 @@
 )]
 
 mod bad_input;
+mod decoded;
 mod frame;
+mod mutated;
 mod oracle;
 mod plan;
 mod requests;
+mod walk;

@@ -156,7 +156,7 @@ pub(crate) fn metrics() -> impl Strategy<Value = ExportMetricsServiceRequest> {
 /// The same request with the fields of its frame, and of its items, in the opposite order: as an encoder
 /// writes it that fills its buffer from the end. Repeated fields keep their order among each other.
 pub(crate) fn backwards(message: &[u8], levels: usize) -> Vec<u8> {
-    let mut fields = fields(message);
+    let mut fields = fields(message).unwrap();
     fields.sort_by_key(|&(number, ..)| std::cmp::Reverse(number));
     let mut out = Vec::new();
     for (number, whole, inner) in fields {
@@ -182,24 +182,24 @@ pub(crate) fn field(out: &mut Vec<u8>, number: u32, value: &[u8]) {
 
 type Field<'a> = (u32, &'a [u8], Option<&'a [u8]>);
 
-/// The fields of a message as prost reads them.
-fn fields(message: &[u8]) -> Vec<Field<'_>> {
+/// The fields of a message as prost reads them: number, all of it, and what is in it. `None` if it is no message.
+pub(crate) fn fields(message: &[u8]) -> Option<Vec<Field<'_>>> {
     use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
     let mut rest = message;
     let mut fields = Vec::new();
     while !rest.is_empty() {
         let start = message.len() - rest.len();
-        let (number, wire_type) = decode_key(&mut rest).unwrap();
+        let (number, wire_type) = decode_key(&mut rest).ok()?;
         let inner = if wire_type == WireType::LengthDelimited {
-            let len = decode_varint(&mut rest).unwrap() as usize;
-            let (inner, after) = rest.split_at(len);
+            let len = decode_varint(&mut rest).ok()?;
+            let (inner, after) = rest.split_at_checked(usize::try_from(len).ok()?)?;
             rest = after;
             Some(inner)
         } else {
-            skip_field(wire_type, number, &mut rest, DecodeContext::default()).unwrap();
+            skip_field(wire_type, number, &mut rest, DecodeContext::default()).ok()?;
             None
         };
         fields.push((number, &message[start..message.len() - rest.len()], inner));
     }
-    fields
+    Some(fields)
 }

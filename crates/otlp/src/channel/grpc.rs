@@ -3,9 +3,11 @@
 //! A request goes from the caller's task straight into the connection's buffers, and its answer straight back:
 //! no queue, no task and no boxed body between.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -15,16 +17,15 @@ use evenkeel::io_core::Target;
 use evenkeel::stats::{FailureKind, Phase};
 use evenkeel_otlp_wire::Signal;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::attempt::{AttemptError, Kind};
 use super::dial::{Connect, Dialer, Ups};
 use super::framed::Framed;
 use super::head::{GRPC_ENCODING, GRPC_TIMEOUT, Heads, grpc_timeout};
-use super::keeper::{Keeper, Limits, Live, Progress, keep};
+use super::keeper::{Keeper, Limits, Live, Progress, Stream, keep};
 use crate::export::GRPC_PREFIX;
 use crate::rpc::{Code, RpcStatus, retry_after};
 use crate::{Compression, Encoding, Export, OtlpClientConfig, PartialSuccess, classify};
@@ -40,9 +41,6 @@ pub(super) struct GrpcChannel {
     /// The keepers: they end with the channel.
     _keepers: JoinSet<()>,
 }
-
-/// Who found no connection and is told so within this time after it was lost has learnt nothing of the collector.
-const FRESH: Duration = Duration::from_millis(100);
 
 /// The request after which a connection is replaced. There are 2^30 stream ids of a client's, and those who are
 /// about to send when it is replaced need theirs.
@@ -61,7 +59,6 @@ impl GrpcChannel {
             open: 0,
             failed: 0,
             error: None,
-            since: Instant::now(),
         }));
         let mut keepers = JoinSet::new();
         let slots = (0..config.connections).map(|_| {
@@ -92,11 +89,11 @@ impl GrpcChannel {
         self.progress.borrow().open
     }
 
-    /// One attempt, to its answer.
+    /// One attempt, to its answer; as [`Channel::send`](super::Channel::send) has it.
     pub(super) async fn send(
         &self,
         export: &Export,
-        timeout: Option<Duration>,
+        left: Option<Duration>,
         patient: bool,
     ) -> Result<Option<PartialSuccess>, Box<AttemptError>> {
         if export.encoding() != Encoding::Protobuf {
@@ -108,10 +105,10 @@ impl GrpcChannel {
             Some(live) => live,
             None => self.wait(patient).await?,
         };
-        let _place = Place::take(&live, self.max_in_flight)?;
+        let place = Place::take(&live, self.max_in_flight)?;
         let mut request = self.heads.request(export.signal(), export.compression(), ());
-        if let Some(timeout) = timeout {
-            request.headers_mut().insert(GRPC_TIMEOUT, grpc_timeout(timeout));
+        if let Some(left) = left {
+            request.headers_mut().insert(GRPC_TIMEOUT, grpc_timeout(left));
         }
         // A clone has no stream of its own that it waits for, and so never refuses.
         let mut sender = live.sender.clone();
@@ -135,15 +132,22 @@ impl GrpcChannel {
         let framed = Framed::new(compressed, export.body().clone());
         // h2 keeps what the peer's windows do not take yet; that is our bytes, counted once more.
         let sent = stream.send_data(framed, true);
-        if live.sent.fetch_add(1, Ordering::Relaxed) == LAST {
+        let number = live.sent.fetch_add(1, Ordering::Relaxed);
+        if number == LAST {
             live.retired.notify_one();
         }
+        let mut asked = Asked {
+            number,
+            bytes: export.body().len(),
+            stream: Some((answer, stream)),
+            place,
+        };
         // An answer may be there though the peer would not read all: then that is what counts.
-        let (head, body) = match answer.await {
+        let (head, body) = match poll_fn(|context| asked.poll(context)).await {
             Ok(answer) => answer.into_parts(),
             Err(error) => return Err(ended(&sent.err().unwrap_or(error))),
         };
-        live.answered.fetch_add(1, Ordering::Relaxed);
+        live.answered(number);
         self.read(export.signal(), head.status, &head.headers, body).await
     }
 
@@ -153,8 +157,8 @@ impl GrpcChannel {
         live.min_by_key(|live| live.in_flight.load(Ordering::Relaxed))
     }
 
-    /// Waits until a connection is open or a dial has failed. Who is not patient leaves as soon as another
-    /// collector is connected.
+    /// Waits until a connection is open or a dial has failed. Who is not patient leaves as soon as another collector is
+    /// connected.
     #[cold]
     async fn wait(&self, patient: bool) -> Result<Arc<Live>, Box<AttemptError>> {
         let mut progress = self.progress.subscribe();
@@ -170,18 +174,15 @@ impl GrpcChannel {
         self.least_busy().ok_or_else(|| self.not_connected())
     }
 
-    /// Nothing was sent. That the connection was lost just now is nothing to hold against the collector: it may
-    /// have been restarted, or be new.
+    /// Nothing was sent. As long as no dial has failed that is nothing to hold against the collector: it is new, or
+    /// has been restarted, and TLS over a long way takes its time.
     fn not_connected(&self) -> Box<AttemptError> {
-        let progress = self.progress.borrow();
-        let fresh = progress.error.is_none() && progress.since.elapsed() < FRESH;
-        let verdict = if fresh {
-            Classification::new(Outcome::Cancelled, Retry::Unsent)
-        } else {
-            Classification::failed(Phase::Connect, FailureKind::Unreachable, Retry::Unsent)
+        let error = self.progress.borrow().error.clone();
+        let verdict = match error {
+            None => Classification::new(Outcome::Cancelled, Retry::Unsent),
+            Some(_) => Classification::failed(Phase::Connect, FailureKind::Unreachable, Retry::Unsent),
         };
-        let why = progress.error.as_deref().unwrap_or("not connected yet");
-        AttemptError::new(Kind::Status(RpcStatus::new(Code::Unavailable, why)), verdict)
+        AttemptError::new(Kind::NotConnected(error), verdict)
     }
 
     async fn read(
@@ -195,18 +196,14 @@ impl GrpcChannel {
             return Err(not_grpc(http, headers));
         }
         let mut message = Message::default();
-        let status = if body.is_end_stream() {
-            RpcStatus::from_trailers(headers)
-        } else {
-            while let Some(data) = body.data().await {
-                let data = data.map_err(|error| lost(&error))?;
-                // Only fails if there is less to release than we got.
-                let _ = body.flow_control().release_capacity(data.len());
-                message.add(data, self.max_response);
-            }
-            let trailers = poll_fn(|context| body.poll_trailers(context)).await;
-            let trailers = trailers.map_err(|error| lost(&error))?;
-            trailers.as_ref().and_then(RpcStatus::from_trailers)
+        // Of an answer without a message it stands in the head. Then it counts, however the stream ends after it.
+        let early = RpcStatus::from_trailers(headers);
+        let status = match early {
+            Some(status) if status.code != Code::Ok => Some(status),
+            early => match message.read(&mut body, self.max_response).await {
+                Ok(late) => late.or(early),
+                Err(error) => Some(early.ok_or_else(|| lost(&error))?),
+            },
         };
         match status {
             Some(status) if status.code == Code::Ok => {
@@ -337,6 +334,22 @@ struct Message {
 }
 
 impl Message {
+    /// All of it, to the status after it.
+    async fn read(
+        &mut self,
+        body: &mut h2::RecvStream,
+        limit: usize,
+    ) -> Result<Option<RpcStatus>, h2::Error> {
+        while let Some(data) = body.data().await {
+            let data = data?;
+            // Only fails if there is less to release than we got.
+            let _ = body.flow_control().release_capacity(data.len());
+            self.add(data, limit);
+        }
+        let trailers = poll_fn(|context| body.poll_trailers(context)).await?;
+        Ok(trailers.as_ref().and_then(RpcStatus::from_trailers))
+    }
+
     /// Of what is too long nothing is kept. It is read on, since the status comes after it.
     fn add(&mut self, data: Bytes, limit: usize) {
         let length = self.first.len().max(self.more.len()).saturating_add(data.len());
@@ -362,15 +375,47 @@ impl Message {
     }
 }
 
-/// A request under way on a connection.
-struct Place<'a>(&'a Live);
+/// A request under way, until the head of its answer is there.
+struct Asked<'a> {
+    number: u64,
+    bytes: usize,
+    stream: Option<Stream>,
+    place: Place<'a>,
+}
+
+impl Asked<'_> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Response<h2::RecvStream>, h2::Error>> {
+        let Some((answer, _)) = &mut self.stream else {
+            return Poll::Pending;
+        };
+        let answer = std::task::ready!(Pin::new(answer).poll(context));
+        self.stream = None;
+        Poll::Ready(answer)
+    }
+}
+
+/// Nobody waits for it any more.
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let Some(stream) = self.stream.take() else { return };
+        let now = self.place.live.given_up.add(self.number, self.bytes, stream);
+        // Otherwise it is under way until it is reset.
+        self.place.is_taken = now.is_some();
+    }
+}
+
+/// A request's place on a connection.
+struct Place<'a> {
+    live: &'a Live,
+    is_taken: bool,
+}
 
 impl<'a> Place<'a> {
     fn take(live: &'a Live, limit: usize) -> Result<Self, Box<AttemptError>> {
         // What the peer allows as well: h2 would let the rest wait behind it, unseen.
         let limit = limit.min(live.sender.current_max_send_streams());
         let before = live.in_flight.fetch_add(1, Ordering::Relaxed);
-        let place = Self(live);
+        let place = Self { live, is_taken: true };
         if usize::try_from(before).is_ok_and(|before| before < limit) {
             return Ok(place);
         }
@@ -382,7 +427,9 @@ impl<'a> Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if self.is_taken {
+            self.live.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -11,14 +11,15 @@ use arc_swap::ArcSwapOption;
 use evenkeel::balancer::BackendId;
 use evenkeel::health::{Backoff, BackoffConfig};
 use evenkeel::io_core::{AsyncConnection, Target};
-use h2::client::{Builder, Connection, SendRequest};
-use h2::{Ping, PingPong};
+use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
+use h2::{Ping, PingPong, SendStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::dial::{Connect, Ups};
 use super::framed::Framed;
+use super::given_up::GivenUp;
 use crate::OtlpClientConfig;
 
 /// One connection that is open.
@@ -28,8 +29,32 @@ pub(super) struct Live {
     /// How many requests were handed to it, and how many were answered: by these the keeper sees silence.
     pub(super) sent: AtomicU64,
     pub(super) answered: AtomicU64,
+    pub(super) given_up: GivenUp<Stream>,
     /// It is to be replaced: the peer takes no more requests on it, or is silent.
     pub(super) retired: Notify,
+}
+
+/// A request to come and its body.
+pub(super) type Stream = (ResponseFuture, SendStream<Framed>);
+
+impl Live {
+    /// The request of this number was answered.
+    pub(super) fn answered(&self, number: u64) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        self.reset(self.given_up.answered(number));
+    }
+
+    /// The peer has answered a ping that was sent after so many requests.
+    fn heard(&self, sent: u64) {
+        self.reset(self.given_up.known(sent));
+    }
+
+    fn reset(&self, streams: Vec<Stream>) {
+        for stream in streams {
+            drop(stream);
+            self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Where the connections of a channel stand: for those who find none open.
@@ -40,8 +65,6 @@ pub(super) struct Progress {
     pub(super) failed: u64,
     /// Why the last did; `None` once one succeeds.
     pub(super) error: Option<Arc<str>>,
-    /// Since when none is open.
-    pub(super) since: Instant,
 }
 
 /// What one keeper needs to know.
@@ -165,6 +188,7 @@ impl Keeper {
             in_flight: AtomicU32::new(0),
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            given_up: GivenUp::default(),
             retired: Notify::new(),
         });
         let opened = Opening::new(self, live.clone());
@@ -186,10 +210,12 @@ impl Keeper {
                         Judged::Well => {}
                         Judged::Ask => {
                             let until = Instant::now() + self.limits.keep_alive_timeout;
+                            let sent = live.sent.load(Ordering::Relaxed);
                             if let Err(ended) = ping(&mut connection, &mut pings, until).await {
                                 break ended;
                             }
                             silence.heard(&live);
+                            live.heard(sent);
                         }
                         // Those that are leaving end by the deadlines of what is on them, and make room.
                         Judged::Replace if leaving.len() < MOST_LEAVING => live.retired.notify_one(),
@@ -314,7 +340,6 @@ impl Drop for Opening<'_> {
         self.0.ups.send_modify(|ups| *ups -= 1);
         self.0.progress.send_modify(|progress| {
             progress.open -= 1;
-            progress.since = Instant::now();
         });
     }
 }

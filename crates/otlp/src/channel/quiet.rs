@@ -11,7 +11,6 @@ use evenkeel::balancer::{Classification, Outcome, Retry};
 use tokio::time::Instant;
 
 use super::attempt::{AttemptError, Kind};
-use crate::rpc::{Code, RpcStatus};
 
 /// The most that is believed, so that a collector's mistake does not silence us for ever.
 const MOST: Duration = Duration::from_secs(300);
@@ -51,11 +50,13 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// Why a request was not sent, in words.
+pub(crate) const QUIET: &str = "it has asked to be left alone";
+
 /// The request is not sent; another collector may have it.
 pub(super) fn refused(left: Duration) -> Box<AttemptError> {
-    let status = RpcStatus::new(Code::Unavailable, "it has asked to be left alone").with_retry_delay(left);
     let verdict = Classification::new(Outcome::Cancelled, Retry::Unsent);
-    AttemptError::new(Kind::Status(status), verdict)
+    AttemptError::new(Kind::Quiet(left), verdict)
 }
 
 #[cfg(test)]

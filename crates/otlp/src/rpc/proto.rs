@@ -49,6 +49,11 @@ impl<'a> Reader<'a> {
         Self { whole, at: 0 }
     }
 
+    /// What is wrong is the field that was read last.
+    pub(crate) const fn here(&self) -> Malformed {
+        Malformed(self.at)
+    }
+
     /// The next field; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, Malformed> {
         if self.at == self.whole.len() {
@@ -177,7 +182,7 @@ impl RpcStatus {
                         status.retry_delay = Some(delay);
                     }
                 }
-                (CODE | MESSAGE | DETAILS, _) => return Err(Malformed(fields.at).into()),
+                (CODE | MESSAGE | DETAILS, _) => return Err(fields.here().into()),
                 _ => {}
             }
         }

@@ -1,6 +1,6 @@
 //! A collector that does as it is told, over gRPC or over HTTP/1.1.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::convert::Infallible;
 use std::future::pending;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -83,6 +83,20 @@ pub(crate) struct Collector {
     pub(crate) protocol: Protocol,
     state: Arc<State>,
     serving: Option<JoinSet<()>>,
+    /// Keeps the port from others while it is dead: bound, but nobody listens.
+    _port: TcpSocket,
+}
+
+/// A socket at this address, which others may listen at.
+fn bind(addr: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(addr).unwrap();
+    socket
+}
+
+fn listen(addr: SocketAddr) -> TcpListener {
+    bind(addr).listen(1024).unwrap()
 }
 
 /// What turns a socket into what is spoken over.
@@ -110,15 +124,16 @@ impl Collector {
     }
 
     pub(crate) async fn start_over(protocol: Protocol, wrap: impl Wrap) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
+        let port = bind(([127, 0, 0, 1], 0).into());
+        let addr = port.local_addr().unwrap();
         let state = Arc::new(State::default());
-        let serving = Some(serve(listener, protocol, state.clone(), Arc::new(wrap)));
+        let serving = Some(serve(listen(addr), protocol, state.clone(), Arc::new(wrap)));
         Self {
             addr,
             protocol,
             state,
             serving,
+            _port: port,
         }
     }
 
@@ -180,10 +195,9 @@ impl Collector {
     }
 
     /// It is back where it was.
-    pub(crate) async fn restart(&mut self) {
-        let listener = TcpListener::bind(self.addr).await.unwrap();
+    pub(crate) fn restart(&mut self) {
         self.serving = Some(serve(
-            listener,
+            listen(self.addr),
             self.protocol,
             self.state.clone(),
             Arc::new(Plain),
@@ -464,4 +478,10 @@ pub(crate) fn export(number: u32) -> Export {
 /// The number of what arrived.
 pub(crate) fn number(received: &Received) -> u32 {
     u32::from_be_bytes(received.body[..4].try_into().unwrap())
+}
+
+/// Which numbers arrived anywhere.
+pub(crate) fn arrived(collectors: &[Collector]) -> HashSet<u32> {
+    let all = collectors.iter().flat_map(Collector::received);
+    all.map(|received| number(&received)).collect()
 }

@@ -10,6 +10,23 @@ fn the_defaults_are_valid() {
 }
 
 #[test]
+fn the_largest_request_is_one_that_http2_takes() {
+    let config = OtlpClientConfig {
+        max_request_size: (1 << 31) - 6,
+        ..OtlpClientConfig::default()
+    };
+    assert!(config.validate().is_ok());
+}
+
+/// On a slow way a ping waits behind what the kernel holds of a large request: up to 4 MiB as Linux is set.
+#[test]
+fn a_ping_may_take_as_long_as_a_full_send_buffer_takes_at_two_megabits() {
+    let buffer = 4 << 20;
+    let way = Duration::from_secs(buffer * 8 / 2_000_000);
+    assert!(OtlpClientConfig::default().keep_alive_timeout > way);
+}
+
+#[test]
 fn nonsense_is_refused_by_the_name_of_its_field() {
     type Spoil = fn(&mut OtlpClientConfig);
     let cases: &[(&str, Spoil)] = &[
@@ -24,6 +41,7 @@ fn nonsense_is_refused_by_the_name_of_its_field() {
         ("max_in_flight", |c| c.max_in_flight = 0),
         ("http_connections", |c| c.http_connections = 0),
         ("max_request_size", |c| c.max_request_size = usize::MAX),
+        ("max_request_size", |c| c.max_request_size = (1 << 31) - 5),
         ("max_response_size", |c| c.max_response_size = 0),
         ("retry_delay", |c| c.balancer.retry_delay = Duration::MAX),
         ("header 'Host'", |c| {
@@ -126,10 +144,48 @@ mod files {
         assert_eq!(config.balancer.max_retries, ours.max_retries);
         assert_eq!(config.balancer.slow_start, None);
         let again: OtlpClientConfig = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();
-        // TOML has no null: what is off is not written, and comes back as the default.
-        let mut expected = config;
-        expected.balancer.slow_start = ours.slow_start;
-        assert_eq!(again, expected);
+        assert_eq!(again, config);
+    }
+
+    #[test]
+    fn what_is_off_is_still_off_when_it_is_read_again() {
+        let mut config = OtlpClientConfig::default();
+        config.balancer.hedging = None;
+        config.balancer.slow_start = None;
+        config.balancer.outlier_detection = None;
+        config.balancer.attempt_timeout = None;
+        let text = toml::to_string(&config).unwrap();
+        assert!(text.contains("hedging = false"), "{text}");
+        assert_eq!(toml::from_str::<OtlpClientConfig>(&text).unwrap(), config);
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<OtlpClientConfig>(&json).unwrap(), config);
+        let json = serde_json::from_str::<OtlpClientConfig>(r#"{"balancer":{"hedging":null}}"#);
+        assert_eq!(json.unwrap().balancer.hedging, None);
+
+        config.balancer.attempt_timeout = Some(Duration::from_millis(700));
+        config.balancer.hedging = Some(evenkeel::balancer::HedgeConfig::default());
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(toml::from_str::<OtlpClientConfig>(&text).unwrap(), config);
+    }
+
+    #[test]
+    fn a_mistake_in_the_balancers_part_is_told_with_its_line() {
+        for (line, what) in [
+            ("max_retrys = 1", "max_retrys"),
+            ("max_retries = \"many\"", "max_retries"),
+            ("retry_delay = \"soon\"", "retry_delay"),
+            ("hedging = true", "hedging"),
+            ("hedging = { sooner = 1 }", "sooner"),
+            // It would be overridden.
+            ("request_timeout = \"1s\"", "`timeout`"),
+        ] {
+            let text = format!("timeout = \"1s\"\n\n[balancer]\nstrategy = \"round_robin\"\n{line}\n");
+            let error = toml::from_str::<OtlpClientConfig>(&text).unwrap_err().to_string();
+            assert!(
+                error.contains("line 5") && error.contains(what),
+                "{line}: {error}"
+            );
+        }
     }
 
     #[test]

@@ -1,15 +1,12 @@
 //! Collectors that die, hang, throttle and come back.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use evenkeel::balancer::HedgeConfig;
-use evenkeel::strategy::LoadBalancingStrategy;
-use evenkeel_otlp::rpc::{Code, RpcStatus};
-use evenkeel_otlp::{OtlpClient, Protocol, SendError};
+use evenkeel_otlp::{OtlpClient, Protocol};
 use tokio::task::JoinSet;
 
-use crate::collector::{Act, Collector, client_of, client_with, connected, export, number};
+use crate::collector::{Act, Collector, arrived, client_of, client_with, export, number};
 
 const BOTH: [Protocol; 2] = [Protocol::Grpc, Protocol::HttpProtobuf];
 
@@ -26,12 +23,6 @@ async fn send_all(client: &OtlpClient, numbers: std::ops::Range<u32>) {
     while let Some(sent) = sending.join_next().await {
         sent.unwrap().unwrap();
     }
-}
-
-/// Which numbers arrived anywhere.
-fn arrived(collectors: &[Collector]) -> HashSet<u32> {
-    let all = collectors.iter().flat_map(Collector::received);
-    all.map(|received| number(&received)).collect()
 }
 
 #[tokio::test]
@@ -77,7 +68,7 @@ async fn a_collector_that_was_killed_is_used_again_when_it_is_back() {
         collectors[0].kill().await;
         send_all(&client, 60..160).await;
         let before = collectors[0].count();
-        collectors[0].restart().await;
+        collectors[0].restart();
         let mut next = 160;
         while collectors[0].count() < before + 5 {
             send_all(&client, next..next + 10).await;
@@ -96,7 +87,7 @@ async fn a_lone_collector_that_restarts_costs_time_and_no_request() {
         collector.kill().await;
         let sending = tokio::spawn(async move { client.send(export(2)).await });
         tokio::task::yield_now().await;
-        collector.restart().await;
+        collector.restart();
         sending.await.unwrap().unwrap();
         assert_eq!(number(&collector.received()[1]), 2);
     }
@@ -192,74 +183,6 @@ async fn slow_answers_are_not_taken_for_a_dead_connection() {
 }
 
 #[tokio::test]
-async fn who_throttles_is_left_alone_for_as_long_and_the_others_carry_on() {
-    let grpc = RpcStatus::new(Code::Unavailable, "busy").with_retry_delay(Duration::from_secs(240));
-    let exhausted =
-        RpcStatus::new(Code::ResourceExhausted, "busy").with_retry_delay(Duration::from_secs(240));
-    let seconds: &[_] = &[("retry-after", "240")];
-    let date: &[_] = &[
-        ("date", "Sun, 06 Nov 1994 08:49:00 GMT"),
-        ("retry-after", "Sun, 06 Nov 1994 08:53:00 GMT"),
-    ];
-    let cases = [
-        (Protocol::Grpc, Act::Status(grpc.clone())),
-        (Protocol::Grpc, Act::Status(exhausted)),
-        (Protocol::HttpProtobuf, Act::Http(429, seconds, Vec::new())),
-        (Protocol::HttpProtobuf, Act::Http(503, date, Vec::new())),
-        (
-            Protocol::HttpProtobuf,
-            Act::Http(503, &[], grpc.encode_protobuf()),
-        ),
-    ];
-    for (protocol, act) in cases {
-        for strategy in [LoadBalancingStrategy::PeakEwma, LoadBalancingStrategy::RoundRobin] {
-            let collectors = Collector::three(protocol).await;
-            let client = client_with(&collectors, |config| config.balancer.strategy = strategy);
-            collectors[0].usually(act.clone());
-            let mut next = 0;
-            while collectors[0].count() == 0 {
-                client.send(export(next)).await.unwrap();
-                next += 1;
-            }
-            for number in next..next + 200 {
-                client.send(export(number)).await.unwrap();
-            }
-            assert_eq!(collectors[0].count(), 1, "{act:?}");
-            assert_eq!(arrived(&collectors[1..]), (0..next + 200).collect());
-        }
-    }
-}
-
-#[tokio::test]
-async fn when_all_throttle_the_sender_is_told_for_how_long() {
-    for protocol in BOTH {
-        let collectors = Collector::three(protocol).await;
-        for collector in &collectors {
-            collector.usually(match protocol {
-                Protocol::Grpc => Act::Status(
-                    RpcStatus::new(Code::Unavailable, "busy").with_retry_delay(Duration::from_secs(90)),
-                ),
-                _ => Act::Http(429, &[("retry-after", "90")], Vec::new()),
-            });
-        }
-        let client = client_with(&collectors, |config| config.balancer.max_retries = 4);
-        connected(&client).await;
-        for number in 0..3 {
-            let error = client.send(export(number)).await.unwrap_err();
-            assert!(matches!(error, SendError::Throttled { .. }), "{error}");
-            assert!(error.is_retryable());
-            let after = error.retry_after().unwrap();
-            assert!(
-                after <= Duration::from_secs(90) && after > Duration::from_secs(5),
-                "{after:?}"
-            );
-        }
-        let counts = collectors.each_ref().map(Collector::count);
-        assert_eq!(counts, [1, 1, 1], "each was asked once");
-    }
-}
-
-#[tokio::test]
 async fn a_collector_that_sends_us_away_in_peace_loses_nothing() {
     let collectors = Collector::three(Protocol::Grpc).await;
     let client = client_of(&collectors);
@@ -290,7 +213,14 @@ async fn a_farewell_with_a_request_on_the_way_holds_up_neither_it_nor_others() {
     assert_eq!(collector.count(), 50);
 }
 
-/// Nobody listens at two of the three, and a packet to one of them is never answered.
+/// Takes connections and never says a word.
+fn silent() -> (std::net::TcpListener, evenkeel_otlp::Collector) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (listener, evenkeel_otlp::Collector::new(&url).unwrap())
+}
+
+/// Of seven, one refuses connections and five take them and say nothing.
 #[tokio::test]
 async fn a_dial_that_gets_nowhere_is_not_waited_for_while_another_collector_is_well() {
     let (mut dead, well) = (
@@ -298,19 +228,42 @@ async fn a_dial_that_gets_nowhere_is_not_waited_for_while_another_collector_is_w
         Collector::start(Protocol::Grpc).await,
     );
     dead.kill().await;
-    // Takes connections and never says a word.
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent: Vec<_> = (0..5).map(|_| silent()).collect();
     let client = client_with([&well, &dead], |config| {
         config.connect_timeout = Duration::from_secs(60);
-        let url = format!("http://{}", silent.local_addr().unwrap());
+        config.health_checks = evenkeel_otlp::HealthChecks::None;
         config
             .collectors
-            .push(evenkeel_otlp::Collector::new(&url).unwrap());
+            .extend(silent.iter().map(|(_, silent)| silent.clone()));
     });
     for number in 0..50 {
         client.send(export(number)).await.unwrap();
     }
     assert_eq!(well.count(), 50);
+}
+
+/// TLS over a long way, say.
+#[tokio::test]
+async fn a_collector_that_is_dialled_for_the_first_time_is_not_blamed_for_taking_its_time() {
+    let well = Collector::start(Protocol::Grpc).await;
+    let (_listener, slow) = silent();
+    let client = client_with([&well], |config| {
+        config.connect_timeout = Duration::from_secs(60);
+        config.health_checks = evenkeel_otlp::HealthChecks::None;
+        config.balancer.strategy = evenkeel::strategy::LoadBalancingStrategy::RoundRobin;
+        config.collectors.push(slow.clone());
+    });
+    let started = tokio::time::Instant::now();
+    for number in 0.. {
+        client.send(export(number)).await.unwrap();
+        if started.elapsed() > Duration::from_millis(150) {
+            break;
+        }
+    }
+    let stats = client.balancer().stats();
+    let of_slow = stats.backends.iter().find(|one| one.id == slow.id()).unwrap();
+    assert!(of_slow.requests.cancelled > 0, "it was tried");
+    assert_eq!(of_slow.requests.failures, 0);
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ mod members;
 mod requests;
 #[cfg(all(feature = "opentelemetry-http", feature = "opentelemetry-sdk"))]
 mod sdk;
+mod streams;
 mod table;
+mod throttle;
 #[cfg(feature = "tls")]
 mod tls;

@@ -99,6 +99,64 @@ async fn a_thread_without_a_runtime_may_set_the_collectors() {
 }
 
 #[tokio::test]
+async fn whoever_sets_the_collectors_during_a_shutdown_leaves_none_behind() {
+    for _ in 0..200 {
+        let collector = Collector::start(Protocol::HttpProtobuf).await;
+        let client = client_of([]);
+        let setting = std::thread::spawn({
+            let (client, set) = (client.clone(), vec![collector.described()]);
+            move || while client.set_collectors(set.clone()).is_ok() {}
+        });
+        tokio::task::yield_now().await;
+        client.shutdown(Duration::ZERO).await;
+        setting.join().unwrap();
+        assert!(client.balancer().ids().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_client_stays_as_long_as_only_its_collectors_change() {
+    let [first, second, third] = Collector::three(Protocol::Grpc).await;
+    let client = client_of([&first, &second]);
+    client.send(export(0)).await.unwrap();
+    let mut config = client.config().clone();
+    let same = client.reconfigured(config.clone()).unwrap();
+    assert!(same.is_same(&client));
+
+    config.collectors = vec![second.described(), third.described()];
+    let same = client.reconfigured(config.clone()).unwrap();
+    assert!(same.is_same(&client));
+    let ids = || {
+        let mut ids = client.balancer().ids();
+        ids.sort();
+        ids
+    };
+    let mut expected = vec![second.url().into(), third.url().into()];
+    expected.sort();
+    assert_eq!(ids(), expected);
+    assert_eq!(client.collectors(), config.collectors);
+
+    // A mistake changes nothing, whether it is in the collectors or beside them.
+    let mut twice = config.clone();
+    twice.collectors = vec![first.described(), first.described()];
+    client.reconfigured(twice).unwrap_err();
+    let mut nonsense = config.clone();
+    nonsense.connections = 0;
+    client.reconfigured(nonsense).unwrap_err();
+    assert_eq!(ids(), expected);
+    assert_eq!(client.collectors(), config.collectors);
+
+    config.timeout += Duration::from_secs(1);
+    config.collectors = vec![first.described()];
+    let other = client.reconfigured(config).unwrap();
+    assert!(!other.is_same(&client));
+    assert_eq!(other.balancer().ids().len(), 1);
+    assert_eq!(ids(), expected);
+    other.send(export(1)).await.unwrap();
+    client.send(export(2)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_bad_set_changes_nothing() {
     let collector = Collector::start(Protocol::Grpc).await;
     let client = client_of([&collector]);

@@ -1,5 +1,7 @@
-//! Every gRPC code and every HTTP status: what becomes of the request, and of the collector that said it.
+//! Every gRPC code and every HTTP status: what becomes of the request, and of the collector that said it. What is
+//! expected is read from the README's table.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_otlp::rpc::{Code, RpcStatus};
@@ -10,15 +12,89 @@ use crate::collector::{Act, Collector, client_with, connected, export};
 /// What is to come of a request whose first collector answers in some way and whose second accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
+    /// It is acknowledged.
+    Taken,
     /// It is sent again, elsewhere.
     Again,
     /// It is given up.
     Dropped,
 }
 
+/// What is thought of the collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Thought {
+    Well,
+    Failed,
+    /// Asked, or made to wonder whether it wants, to be sent less.
+    Overloaded,
+    NotJudged,
+}
+
+/// The README's table: by code or status, and whether it says for how long it is to be left alone.
+#[derive(Debug, Default)]
+struct Table {
+    rows: BTreeMap<(String, bool), (Fate, Thought)>,
+}
+
+impl Table {
+    fn read() -> Self {
+        let mut table = Self::default();
+        let rows = include_str!("../../README.md").lines();
+        let rows = rows.skip_while(|line| !line.starts_with("| gRPC | HTTP |"));
+        for row in rows.skip(2).take_while(|line| line.starts_with('|')) {
+            let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+            let [grpc, http, request, collector] = cells[..] else {
+                panic!("{row}");
+            };
+            let fate = match request {
+                "is acknowledged" => Fate::Taken,
+                "goes elsewhere" => Fate::Again,
+                "is refused" => Fate::Dropped,
+                _ => panic!("{row}"),
+            };
+            let thought = match collector {
+                "is well" => Thought::Well,
+                "failed" => Thought::Failed,
+                "is overloaded" | "is left alone for as long" => Thought::Overloaded,
+                "is not judged" => Thought::NotJudged,
+                _ => panic!("{row}"),
+            };
+            let said = grpc.split(", ").chain(http.split(", "));
+            for said in said.filter(|said| !said.is_empty()) {
+                let (said, delay) = match said.split_once(" with ") {
+                    Some((said, "`RetryInfo`" | "`Retry-After`")) => (said, true),
+                    Some(_) => panic!("{row}"),
+                    None => (said, false),
+                };
+                let said = said.trim_start_matches("other ").trim_matches('`');
+                let twice = table.rows.insert((said.to_owned(), delay), (fate, thought));
+                assert_eq!(twice, None, "{said} stands there twice");
+            }
+        }
+        table
+    }
+
+    fn row(&self, said: &str, delay: bool) -> Option<(Fate, Thought)> {
+        let row = |delay| self.rows.get(&(said.to_owned(), delay)).copied();
+        row(delay).or_else(|| row(false))
+    }
+
+    fn of_grpc(&self, code: Code, delay: bool) -> (Fate, Thought) {
+        self.row(code.as_str(), delay)
+            .unwrap_or_else(|| panic!("{code} is not in the table"))
+    }
+
+    fn of_http(&self, status: u16, delay: bool) -> (Fate, Thought) {
+        let (exact, class) = (status.to_string(), format!("{}xx", status / 100));
+        self.row(&exact, delay)
+            .or_else(|| self.row(&class, delay))
+            .unwrap_or_else(|| panic!("{status} is not in the table"))
+    }
+}
+
 /// Sends one request to a collector that answers `act` and, if that may be, to another. Says what became of it,
-/// and whether the first was blamed.
-async fn fate_of(protocol: Protocol, act: Act, expected: Fate) -> bool {
+/// and what is thought of the first.
+async fn fate_of(protocol: Protocol, act: Act) -> (Fate, Thought) {
     let (bad, good) = (Collector::start(protocol).await, Collector::start(protocol).await);
     bad.usually(act.clone());
     let client = client_with([&bad], |config| {
@@ -32,131 +108,160 @@ async fn fate_of(protocol: Protocol, act: Act, expected: Fate) -> bool {
     connected(&client).await;
     let sent = client.send(export(1)).await;
     let what = format!("{protocol} {act:?}: {sent:?}");
-    match (expected, &sent) {
-        (Fate::Again, Ok(accepted)) => {
-            assert_eq!(accepted.attempts, 2, "{what}");
-            assert_eq!((bad.count(), good.count()), (1, 1), "{what}");
-        }
-        (Fate::Dropped, Err(error)) => {
-            assert!(!error.is_retryable(), "{what}");
-            assert!(!error.status().is_retryable(), "{what}");
+    let fate = match &sent {
+        Ok(accepted) if accepted.attempts == 1 => Fate::Taken,
+        Ok(_) => Fate::Again,
+        Err(error) => {
+            assert!(!error.is_retryable() && !error.status().is_retryable(), "{what}");
             assert!(matches!(error, SendError::Rejected { .. }), "{what}");
-            assert_eq!((bad.count(), good.count()), (1, 0), "{what}");
+            Fate::Dropped
         }
-        _ => panic!("{what} is not {expected:?}"),
+    };
+    assert_eq!(bad.count(), 1, "{what}");
+    assert_eq!(good.count(), usize::from(fate == Fate::Again), "{what}");
+    if fate != Fate::Taken {
+        // Alone, it is an error that says the same.
+        let alone = client_with([&bad], |config| config.balancer.max_retries = 0);
+        let error = alone.send(export(2)).await.unwrap_err();
+        assert_eq!(error.is_retryable(), fate == Fate::Again, "{what}: {error}");
+        assert_eq!(
+            error.status().is_retryable(),
+            fate == Fate::Again,
+            "{what}: {error}"
+        );
     }
-    // Alone, it is an error that says the same.
-    let alone = client_with([&bad], |config| config.balancer.max_retries = 0);
-    let error = alone.send(export(2)).await.unwrap_err();
-    assert_eq!(error.is_retryable(), expected == Fate::Again, "{what}: {error}");
-    assert_eq!(
-        error.status().is_retryable(),
-        expected == Fate::Again,
-        "{what}: {error}"
-    );
     let stats = client.balancer().stats();
-    let bad = stats
-        .backends
-        .iter()
-        .find(|stats| stats.id.as_str() == bad.url())
-        .unwrap();
-    bad.requests.failures + bad.requests.overloads > 0
+    let bad = stats.backends.iter().find(|stats| stats.id.as_str() == bad.url());
+    let of = &bad.unwrap().requests;
+    let thought = match (of.successes, of.failures, of.overloads, of.cancelled) {
+        (1, 0, 0, 0) => Thought::Well,
+        (0, 1, 0, 0) => Thought::Failed,
+        (0, 0, 1, 0) => Thought::Overloaded,
+        (0, 0, 0, 1) => Thought::NotJudged,
+        _ => panic!("{what}: {of:?}"),
+    };
+    (fate, thought)
 }
 
-#[tokio::test]
-async fn each_grpc_code_is_repeated_or_dropped_as_the_specification_says() {
+/// The specification's own words, beside which the table adds only what is thought of the collector.
+#[test]
+fn the_table_repeats_what_the_specification_lets_a_client_repeat() {
     use Code as C;
-    for code in Code::ALL.into_iter().filter(|&code| code != C::Ok) {
-        for retry_info in [false, true] {
-            let again = match code {
+    let table = Table::read();
+    for code in Code::ALL {
+        for delay in [false, true] {
+            let expected = match code {
+                C::Ok => Fate::Taken,
                 C::Cancelled
                 | C::DeadlineExceeded
                 | C::Aborted
                 | C::OutOfRange
                 | C::Unavailable
                 | C::DataLoss => Fate::Again,
-                C::ResourceExhausted if retry_info => Fate::Again,
+                C::ResourceExhausted if delay => Fate::Again,
                 _ => Fate::Dropped,
             };
-            let to_blame = !matches!(
-                code,
-                C::InvalidArgument
-                    | C::AlreadyExists
-                    | C::FailedPrecondition
-                    | C::NotFound
-                    | C::Unimplemented
-            );
-            let mut status = RpcStatus::new(code, "as you like it");
-            if retry_info {
-                status = status.with_retry_delay(Duration::from_millis(50));
-            }
-            let blamed = fate_of(Protocol::Grpc, Act::Status(status), again).await;
-            assert_eq!(blamed, to_blame, "{code}");
+            assert_eq!(table.of_grpc(code, delay).0, expected, "{code}");
+        }
+    }
+    for status in 200..=599 {
+        let expected = match status {
+            200..=299 => Fate::Taken,
+            429 | 502 | 503 | 504 => Fate::Again,
+            _ => Fate::Dropped,
+        };
+        for delay in [false, true] {
+            assert_eq!(table.of_http(status, delay).0, expected, "{status}");
         }
     }
 }
 
 #[tokio::test]
-async fn each_http_status_is_repeated_or_dropped_as_the_specification_says() {
-    for status in (300..=308).chain(400..=431).chain([451]).chain(500..=511) {
-        if status == 304 {
-            continue; // has no body, by the rules of HTTP
+async fn each_grpc_code_comes_to_what_the_table_says() {
+    let table = Table::read();
+    for code in Code::ALL {
+        for delay in [false, true] {
+            let mut status = RpcStatus::new(code, "as you like it");
+            if delay {
+                status = status.with_retry_delay(Duration::from_millis(50));
+            }
+            let fate = fate_of(Protocol::Grpc, Act::Status(status)).await;
+            assert_eq!(fate, table.of_grpc(code, delay), "{code}, {delay}");
         }
-        let expected = match status {
-            429 | 502 | 503 | 504 => Fate::Again,
-            _ => Fate::Dropped,
-        };
-        let to_blame = match status {
-            404 | 405 | 415 | 501 => false,
-            401 | 403 | 408 | 429 => true,
-            _ => !(400..=499).contains(&status),
-        };
-        let blamed = fate_of(
-            Protocol::HttpProtobuf,
-            Act::Http(status, &[], Vec::new()),
-            expected,
-        )
-        .await;
-        assert_eq!(blamed, to_blame, "{status}");
+    }
+}
+
+/// Those that exist, and some that do not.
+fn statuses() -> impl Iterator<Item = u16> {
+    let good = [200, 201, 202, 203, 206, 226];
+    // 204, 205 and 304 have no body, by the rules of HTTP.
+    let moved = (300..=308).filter(|&status| status != 304);
+    let refused = (400..=431).chain([451, 499]);
+    good.into_iter()
+        .chain(moved)
+        .chain(refused)
+        .chain(500..=511)
+        .chain([520, 599])
+}
+
+#[tokio::test]
+async fn each_http_status_comes_to_what_the_table_says() {
+    let table = Table::read();
+    for status in statuses() {
+        let after: &[_] = &[("retry-after", "1")];
+        for headers in [&[], after] {
+            let expected = table.of_http(status, !headers.is_empty());
+            let plain = Act::Http(status, headers, Vec::new());
+            let fate = fate_of(Protocol::HttpProtobuf, plain).await;
+            assert_eq!(fate, expected, "{status}, {headers:?}");
+        }
+        if status < 300 {
+            continue;
+        }
         // A body that says otherwise changes nothing.
-        let otherwise = match expected {
+        let expected = table.of_http(status, false);
+        let otherwise = match expected.0 {
             Fate::Again => RpcStatus::new(Code::InvalidArgument, "no"),
-            Fate::Dropped => RpcStatus::new(Code::Unavailable, "yes"),
+            _ => RpcStatus::new(Code::Unavailable, "yes"),
         };
         let act = Act::Http(status, &[], otherwise.encode_protobuf());
-        fate_of(Protocol::HttpProtobuf, act, expected).await;
+        assert_eq!(fate_of(Protocol::HttpProtobuf, act).await, expected, "{status}");
     }
 }
 
 /// A proxy before the collector answers by itself.
 #[tokio::test]
 async fn an_http_answer_to_grpc_counts_by_the_http_table() {
-    for (status, expected) in [
-        // No success, whatever it thinks.
-        (200, Fate::Dropped),
-        (400, Fate::Dropped),
-        (401, Fate::Dropped),
-        (404, Fate::Dropped),
-        (500, Fate::Dropped),
-    ]
-    .into_iter()
-    .chain([429, 502, 503, 504].map(|status| (status, Fate::Again)))
-    {
+    let table = Table::read();
+    for status in [200, 302, 400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504] {
         let page = Act::Http(status, &[("content-type", "text/html")], b"<h1>no</h1>".to_vec());
-        let blamed = fate_of(Protocol::Grpc, page, expected).await;
-        assert_eq!(blamed, !matches!(status, 400 | 404), "{status}");
+        let fate = fate_of(Protocol::Grpc, page).await;
+        let expected = match status {
+            // No success, whatever it thinks.
+            200 => (Fate::Dropped, Thought::Failed),
+            status => table.of_http(status, false),
+        };
+        assert_eq!(fate, expected, "{status}");
     }
 }
 
 #[tokio::test]
 async fn no_answer_at_all_is_sent_again() {
-    for act in [
-        Act::Cut,
-        Act::NoStatus,
-        Act::Reset(h2::Reason::REFUSED_STREAM),
-        Act::Reset(h2::Reason::INTERNAL_ERROR),
-    ] {
-        fate_of(Protocol::Grpc, act, Fate::Again).await;
+    let refused = Act::Reset(h2::Reason::REFUSED_STREAM);
+    let lost = [
+        (Protocol::Grpc, Act::Cut, Thought::Failed),
+        (Protocol::Grpc, Act::NoStatus, Thought::Failed),
+        // It says itself that it has not looked at it.
+        (Protocol::Grpc, refused, Thought::NotJudged),
+        (
+            Protocol::Grpc,
+            Act::Reset(h2::Reason::INTERNAL_ERROR),
+            Thought::Failed,
+        ),
+        (Protocol::HttpProtobuf, Act::Cut, Thought::Failed),
+    ];
+    for (protocol, act, thought) in lost {
+        let fate = fate_of(protocol, act.clone()).await;
+        assert_eq!(fate, (Fate::Again, thought), "{act:?}");
     }
-    fate_of(Protocol::HttpProtobuf, Act::Cut, Fate::Again).await;
 }

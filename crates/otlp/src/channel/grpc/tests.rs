@@ -18,7 +18,7 @@ async fn server(connections: Arc<AtomicUsize>) -> String {
                 connections.fetch_add(1, Ordering::SeqCst);
                 while let Some(Ok((_, mut respond))) = connection.accept().await {
                     let _: &h2::server::SendResponse<Bytes> = &respond;
-                    let mut answer = http::Response::new(());
+                    let mut answer = Response::new(());
                     answer
                         .headers_mut()
                         .insert(CONTENT_TYPE, http::HeaderValue::from_static("application/grpc"));
