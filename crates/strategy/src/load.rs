@@ -71,11 +71,20 @@ struct Fields {
     /// additions never takes one for the other.
     served_nanos: AtomicU64,
     failed_nanos: AtomicU64,
+    /// How many requests in a row were given up that should have been answered.
+    doubts: AtomicU32,
     /// Always there; an option because its constructor may refuse, and the default never is.
     latency: Option<PeakEwma>,
     failure_penalty: f64,
     max_retry_after: f64,
 }
+
+/// How much slower a backend is taken to be for each doubt: so much that one outweighs a few requests in
+/// flight at each of the others.
+const DOUBT: f64 = 4.0;
+
+/// More doubts change nothing: together they make it 65 536 times slower.
+const MOST_DOUBTS: u32 = 8;
 
 /// No `u32` looks like this.
 const NO_WEIGHT: u64 = u64::MAX;
@@ -128,6 +137,7 @@ impl LoadCell {
             failures: AtomicU64::new(0),
             served_nanos: AtomicU64::new(0),
             failed_nanos: AtomicU64::new(0),
+            doubts: AtomicU32::new(0),
             latency,
             failure_penalty: nanos_of(config.failure_penalty),
             max_retry_after: nanos_of(config.max_retry_after),
@@ -175,15 +185,14 @@ impl LoadCell {
         match outcome {
             Outcome::Success => {
                 self.record_latency(took, now);
+                if fields.doubts.load(Ordering::Relaxed) != 0 {
+                    fields.doubts.store(0, Ordering::Relaxed);
+                }
                 fields.successes.fetch_add(1, Ordering::Relaxed);
                 // As an integer: the sum of doubles would lose nanoseconds after 2^53 of them.
                 fields.served_nanos.fetch_add(took as u64, Ordering::Relaxed);
             }
-            Outcome::Cancelled => {
-                if self.latency_nanos(now).is_none_or(|average| took > average) {
-                    self.record_latency(took, now);
-                }
-            }
+            Outcome::Cancelled => self.at_least(latency, now),
             Outcome::Overload { retry_after } => {
                 let asked = retry_after.map_or(0.0, nanos_of).min(fields.max_retry_after);
                 self.punish(took, took.max(asked), now);
@@ -191,6 +200,29 @@ impl LoadCell {
             // `Outcome` may grow; what is not known to be good is not recorded as good.
             _ => self.punish(took, took, now),
         }
+    }
+
+    /// A request waits for its answer for so long already: the average is no less from now on. Lowers nothing.
+    pub fn at_least(&self, waited: Duration, now: Timestamp) {
+        let waited = nanos_of(waited);
+        if self.average(now).is_none_or(|average| waited > average) {
+            self.record_latency(waited, now);
+        }
+    }
+
+    /// A request was given up that should have been answered: for whoever gives up before the answer comes
+    /// and so never learns how slow the backend is. Until the next success the backend is taken to be slower
+    /// than its average says: four times for each such request in a row, eight of which count.
+    ///
+    /// How long such requests were waited for says little by itself. All backends' are cut off at the same
+    /// time, and one that is well and had a bad moment would look no better than one that is sick.
+    pub fn doubt(&self) {
+        // At the most the closure refuses, and nothing changes.
+        let more = |doubts: u32| (doubts < MOST_DOUBTS).then_some(doubts + 1);
+        let _ = self
+            .0
+            .doubts
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 
     /// Counts a failure that took so long, and records it as `cost` at least.
@@ -216,8 +248,9 @@ impl LoadCell {
         self.0.in_flight.load(Ordering::Relaxed)
     }
 
-    /// The latency average at `now`: the last peak, decayed towards what came after it, and towards
-    /// zero while nothing comes. `None` before the first outcome.
+    /// The latency to be expected at `now`: the last peak, decayed towards what came after it, and towards
+    /// zero while nothing comes; more than that while there are [doubts](Self::doubt). `None` before the
+    /// first outcome.
     #[must_use]
     pub fn latency(&self, now: Timestamp) -> Option<Duration> {
         self.latency_nanos(now)
@@ -226,6 +259,16 @@ impl LoadCell {
 
     #[inline]
     pub(crate) fn latency_nanos(&self, now: Timestamp) -> Option<f64> {
+        let average = self.average(now)?;
+        Some(match self.0.doubts.load(Ordering::Relaxed) {
+            0 => average,
+            doubts => doubted(average, doubts),
+        })
+    }
+
+    /// The average by itself.
+    #[inline]
+    fn average(&self, now: Timestamp) -> Option<f64> {
         self.0.latency.as_ref()?.value(now)
     }
 
@@ -341,9 +384,15 @@ impl fmt::Debug for LoadCell {
                 &Timestamp::from_nanos((state >> CODE_BITS) << CODE_BITS),
             )
             .field("weight", &self.weight())
+            .field("doubts", &self.0.doubts.load(Ordering::Relaxed))
             .field("totals", &self.totals())
             .finish_non_exhaustive()
     }
+}
+
+#[cold]
+fn doubted(average: f64, doubts: u32) -> f64 {
+    average * DOUBT.powi(doubts.cast_signed())
 }
 
 fn nanos_of(duration: Duration) -> f64 {

@@ -58,9 +58,10 @@ impl Vitals {
     }
 
     /// Another backend was asked later and answered sooner. That is no outcome, and its latency is at
-    /// least what has passed. But if it had taken longer than `usual` answers do, twice over, it does not answer,
-    /// and the breaker takes it for a failure. Otherwise a backend that hangs would never be found
-    /// out by hedged calls. Without `usual` nobody is blamed.
+    /// least what has passed. But if it had taken longer than `usual` answers do, twice over, it does not answer:
+    /// the breaker takes it for a failure, and the load cell doubts the backend. Otherwise one that hangs would
+    /// never be found out by hedged calls, and one that has become slow would look no slower than the time after
+    /// which requests to it are given up. Without `usual` nobody is blamed.
     pub(crate) fn settle_overtaken(
         &self,
         started: Timestamp,
@@ -77,6 +78,7 @@ impl Vitals {
             }
             return self.tell(Outcome::Cancelled, latency);
         }
+        self.cell().doubt();
         let failed = Outcome::Failure;
         let observation = Observation {
             outcome: failed,
