@@ -21,7 +21,7 @@ struct First<B> {
 
 /// How many requests its backend has answered well so far.
 fn answers<B>(pick: &Pick<B>) -> u64 {
-    pick.inner().vitals.cell().totals().successes
+    pick.inner().vitals.cell().successes()
 }
 
 impl<B, C: ?Sized> Call<'_, B, C> {
