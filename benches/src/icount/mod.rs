@@ -29,7 +29,7 @@ struct Operation {
 }
 
 /// All of them.
-const OPERATIONS: [Operation; 6] = [
+const OPERATIONS: [Operation; 7] = [
     Operation {
         name: "io-core/ready-pair-1KiB",
         contenders: crate::pairs::CONTENDERS,
@@ -44,6 +44,11 @@ const OPERATIONS: [Operation; 6] = [
         name: "strategy/select-100",
         contenders: crate::workload::balancer::CONTENDERS,
         work: operations::select,
+    },
+    Operation {
+        name: "balancer/request-100",
+        contenders: &["peak_ewma", "power_of_two", "round_robin"],
+        work: operations::request,
     },
     Operation {
         name: "stats/count-and-record",

@@ -2,19 +2,31 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use evenkeel_stats::{Readiness, Timestamp};
 use evenkeel_strategy::BackendId;
+use parking_lot::Mutex;
 
+use crate::stats::Retired;
 use crate::vitals::Vitals;
 
 /// One member. Whoever holds the `Arc` (a snapshot, a guard, a handle) keeps payload and state alive.
 pub(crate) struct Backend<B> {
     pub(crate) vitals: Vitals,
     pub(crate) payload: B,
+    /// Where what it has counted goes when it is gone.
+    pub(crate) retired: Weak<Mutex<Retired>>,
     /// Tells a member from another one that had its id before.
     pub(crate) serial: u64,
+}
+
+impl<B> Drop for Backend<B> {
+    fn drop(&mut self) {
+        if let Some(retired) = self.retired.upgrade() {
+            retired.lock().take(&self.vitals);
+        }
+    }
 }
 
 impl<B> fmt::Debug for Backend<B> {

@@ -186,8 +186,10 @@ impl<B: Send + Sync + 'static> LoadBalancerBuilder<B> {
             explore: Explore::default(),
             totals: Totals::default(),
             series: Mutex::new(Series::new(config.stats_windows, now)),
+            retired: Arc::default(),
             registry: Mutex::new(Registry {
                 members: Vec::new(),
+                leaving: Vec::new(),
                 next_serial: 0,
             }),
             snapshot: ArcSwap::from_pointee(snapshot),

@@ -135,10 +135,12 @@ impl<B> Shared<B> {
         if due.window <= at {
             due.window = at + self.config.stats_window;
             let registry = self.registry.lock();
-            let mut series = self.series.lock();
-            let members = registry.members.clone();
+            let mut all = registry.leaving();
+            all.extend(registry.members.iter().cloned());
             drop(registry);
-            series.roll(members.iter().map(|member| (member.serial, &member.vitals)), now);
+            let retired = self.retired.lock().clone();
+            let backends = all.iter().map(|backend| (backend.serial, &backend.vitals));
+            self.series.lock().roll(backends, retired, now);
         }
         if tick(&mut due.hedge, at, HEDGE_TICK) {
             self.hedge_delay.roll(now);

@@ -200,7 +200,7 @@ impl<B: Send + Sync + 'static> LoadBalancer<B> {
             Ok(before) => {
                 if registry.find(id).is_none() {
                     // Still under the lock: whoever reads the statistics sees it here or there.
-                    self.shared.retire(&backend);
+                    self.shared.retire(&mut registry, &backend);
                 }
                 Ok((BackendRef(backend), before))
             }
@@ -277,6 +277,7 @@ impl<B> Shared<B> {
         let backend = Arc::new(Backend {
             vitals,
             payload: server.payload,
+            retired: Arc::downgrade(&self.retired),
             serial: registry.next_serial,
         });
         registry.next_serial += 1;
@@ -285,11 +286,11 @@ impl<B> Shared<B> {
     }
 
     /// The backend is no member any more: its figures stay in the whole's.
-    pub(crate) fn retire(&self, backend: &Backend<B>) {
+    pub(crate) fn retire(&self, registry: &mut Registry<B>, backend: &Arc<Backend<B>>) {
         tracing::info!(backend = %backend.vitals.id(), "backend removed");
         backend.vitals.set_operator(OperatorWord::Drain, self.clock.now());
         backend.vitals.end_checks();
-        self.series.lock().retire(backend.serial, &backend.vitals);
+        registry.leave(backend);
     }
 
     /// Swaps the snapshot for one of the registry's members; `id` is whose change this is.

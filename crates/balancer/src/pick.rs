@@ -147,6 +147,13 @@ impl<B> Pick<B> {
         vitals.settle_overtaken(self.started, vitals.now(), usual, self.trial.take());
     }
 
+    /// There is no answer yet: the backend takes at least so long.
+    pub(crate) fn still_waiting(&self) {
+        let vitals = &self.backend.vitals;
+        let now = vitals.now();
+        vitals.cell().at_least(now.since(self.started), now);
+    }
+
     /// It was never sent: as if it had not been picked.
     pub(crate) fn undo(mut self) {
         self.open = false;

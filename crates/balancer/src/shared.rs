@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use evenkeel_health::{CircuitBreakerConfig, OperatorWord, OutlierDetector, RetryBudget};
@@ -18,9 +18,12 @@ use crate::control::Control;
 use crate::explore::Explore;
 use crate::sessions::Sessions;
 use crate::snapshot::{Index, Snapshot};
-use crate::stats::{Series, Totals};
+use crate::stats::{Retired, Series, Totals};
 
 pub(crate) struct Shared<B> {
+    /// What backends leave behind that are gone. The first field, so that it is dropped before them: what they
+    /// leave to nobody they need not sum up.
+    pub(crate) retired: Arc<Mutex<Retired>>,
     pub(crate) config: LoadBalancerConfig,
     pub(crate) breaker_config: CircuitBreakerConfig,
     pub(crate) clock: Arc<dyn Clock>,
@@ -46,6 +49,8 @@ pub(crate) struct Shared<B> {
 /// so snapshots follow each other in the order of the changes.
 pub(crate) struct Registry<B> {
     pub(crate) members: Vec<Arc<Backend<B>>>,
+    /// No members any more, but with requests in flight perhaps.
+    pub(crate) leaving: Vec<Weak<Backend<B>>>,
     pub(crate) next_serial: u64,
 }
 
@@ -54,6 +59,17 @@ impl<B> Registry<B> {
         self.members
             .iter()
             .find(|member| member.vitals.id().as_str() == id)
+    }
+
+    /// Those that were removed and are not gone yet.
+    pub(crate) fn leaving(&self) -> Vec<Arc<Backend<B>>> {
+        self.leaving.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// One is no member any more.
+    pub(crate) fn leave(&mut self, backend: &Arc<Backend<B>>) {
+        self.leaving.retain(|gone| gone.strong_count() > 0);
+        self.leaving.push(Arc::downgrade(backend));
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`LoadBalancerStats`]: what there is to show, as plain data.
 
 mod collect;
+mod retired;
 mod series;
 mod window;
 
@@ -12,13 +13,14 @@ use evenkeel_health::{CircuitBreakerStats, ReadinessReason};
 use evenkeel_stats::{Counter, FailureCountsSnapshot, LatencySummary, Readiness, Timestamp, Trend};
 use evenkeel_strategy::BackendId;
 
+pub(crate) use retired::Retired;
 pub(crate) use series::Series;
 pub use window::StatsWindow;
 
 /// A balancer's statistics: the whole, and each backend. Of plain data; a reading allocates and takes
 /// some microseconds for each backend, so it is for dashboards, not for requests.
 ///
-/// Counts are since the start and include backends that were removed (up to their removal). They are
+/// Counts are since the start and include backends that were removed, also what was in flight there. They are
 /// read one after the other while requests go on, so two of them may differ by what ended in between.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -6,11 +6,12 @@ mod diverts;
 mod idle;
 mod judgement;
 mod outcomes;
+mod signals;
 mod tally;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use evenkeel_health::{CircuitBreaker, Detector, ReadinessReason, ReadinessTracker};
 use evenkeel_stats::{Clock, Observe, Timestamp};
@@ -21,6 +22,7 @@ pub(crate) use admission::{Admission, Trial};
 pub(crate) use compared::Compared;
 pub(crate) use diverts::Diverts;
 pub(crate) use outcomes::Ended;
+use signals::Signals;
 pub(crate) use tally::{Counts, Tally};
 
 use crate::control::Control;
@@ -35,14 +37,11 @@ pub(crate) struct Vitals {
     outlier: Option<Arc<Compared>>,
     /// What all judges together say; it keeps the load cell in line with that.
     tracker: ReadinessTracker,
-    /// The tracker holds a judge's word against it, which a success may have just ended.
-    judged: Arc<AtomicBool>,
+    signals: Arc<Signals>,
     observer: Option<Arc<dyn Observe>>,
+    /// Somebody is to hear of each success: an observer, or the outlier detection.
+    told_each: bool,
     tally: Tally,
-    /// When the run of failures that is under way began, 0 if none is: the first sign of trouble.
-    first_sign: AtomicU64,
-    /// Somebody waits for the last request in flight.
-    watchers: AtomicU32,
     idle: Notify,
     orders: AtomicU64,
     diverts: Diverts,
@@ -67,17 +66,18 @@ impl Vitals {
         let name = member.id().as_str();
         let cell = member.load().clone();
         let tracker = ReadinessTracker::new(name, detectors, clock.now());
-        let judged = Arc::new(AtomicBool::new(false));
-        let flag = judged.clone();
+        let signals = Arc::new(Signals::default());
+        let flags = signals.clone();
         let tracker = tracker.on_change(move |change| {
             let reason = change.report.reason;
             let judged = matches!(reason, ReadinessReason::OnTrial | ReadinessReason::Ejected { .. });
-            flag.store(judged, Ordering::Relaxed);
+            flags.set_judged(judged);
             judgement::mirror(&cell, change);
         });
         Self {
             tracker,
-            judged,
+            signals,
+            told_each: observer.is_some() || outlier.as_ref().is_some_and(|outlier| outlier.wants_each()),
             member,
             clock,
             control,
@@ -85,8 +85,6 @@ impl Vitals {
             outlier,
             observer,
             tally: Tally::default(),
-            first_sign: AtomicU64::new(0),
-            watchers: AtomicU32::new(0),
             idle: Notify::new(),
             orders: AtomicU64::new(0),
             diverts: Diverts::default(),

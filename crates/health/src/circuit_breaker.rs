@@ -6,6 +6,7 @@ mod evidence;
 #[cfg(all(test, evenkeel_loom))]
 mod loom;
 mod machine;
+mod marks;
 mod permit;
 #[cfg(all(test, not(evenkeel_loom)))]
 mod tests;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use evenkeel_stats::{Counter, Outcome, Timestamp};
 
 pub use config::CircuitBreakerConfig;
-use evidence::Evidence;
+use evidence::{CountedBy, Evidence};
 use machine::Machine;
 pub use machine::{CircuitReason, CircuitState};
 pub use permit::Permit;
@@ -260,7 +261,9 @@ impl CircuitBreaker {
     #[inline]
     fn settle(&self, token: Token, outcome: Outcome, now: Timestamp) -> bool {
         match token.state() {
-            CircuitState::Closed if self.token() == token => self.count(token, outcome, now),
+            CircuitState::Closed if self.token() == token => {
+                self.count(token, outcome, CountedBy::Breaker, now)
+            }
             CircuitState::HalfOpen => self.settle_trial(token, outcome, now),
             _ => false,
         }
@@ -280,21 +283,21 @@ impl CircuitBreaker {
 
     /// Counts an outcome of the closed state that `token` is of; whether that opened it.
     #[inline]
-    fn count(&self, token: Token, outcome: Outcome, now: Timestamp) -> bool {
+    fn count(&self, token: Token, outcome: Outcome, by: CountedBy, now: Timestamp) -> bool {
         match outcome {
             Outcome::Success => {
-                self.evidence.success(token.era(), now);
+                self.evidence.success(token.era(), by, now);
                 false
             }
             Outcome::Cancelled => false,
-            outcome => self.count_failure(token, outcome, now),
+            outcome => self.count_failure(token, outcome, by, now),
         }
     }
 
     #[cold]
-    fn count_failure(&self, token: Token, outcome: Outcome, now: Timestamp) -> bool {
+    fn count_failure(&self, token: Token, outcome: Outcome, by: CountedBy, now: Timestamp) -> bool {
         let overload = matches!(outcome, Outcome::Overload { .. });
-        let Some(reason) = self.evidence.failure(token.era(), overload, now) else {
+        let Some(reason) = self.evidence.failure(token.era(), overload, by, now) else {
             return false;
         };
         self.change(|machine| {

@@ -70,6 +70,12 @@ impl SuccessWindow {
         self.successes(now) + self.failures(now)
     }
 
+    /// The length of one slot.
+    #[must_use]
+    pub const fn slot(&self) -> Duration {
+        self.successes.slot()
+    }
+
     /// The successes within the window.
     #[must_use]
     pub fn successes(&self, now: Timestamp) -> u64 {

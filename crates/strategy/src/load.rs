@@ -13,12 +13,12 @@ mod config;
 
 pub use config::LoadConfig;
 
-/// What has happened at a backend since its cell was made. Each number only grows, so a rate is the
-/// difference of two readings.
+/// What has happened at a backend since its cell was made. Each number only grows, so a rate is what was
+/// added between two readings, see [`since`](Self::since).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoadTotals {
-    /// Requests answered as they should.
+    /// Requests answered as they should. After 2^40 (10^12) the count begins anew.
     pub successes: u64,
     /// Requests failed or refused for overload.
     pub failures: u64,
@@ -27,6 +27,19 @@ pub struct LoadTotals {
     pub busy_nanos: u64,
     /// The part of `busy_nanos` that the failures took.
     pub failed_nanos: u64,
+}
+
+impl LoadTotals {
+    /// What was added since an `earlier` reading of the same cell.
+    #[must_use]
+    pub const fn since(&self, earlier: &Self) -> Self {
+        Self {
+            successes: self.successes.wrapping_sub(earlier.successes) & SUCCESSES_MASK,
+            failures: self.failures.wrapping_sub(earlier.failures),
+            busy_nanos: self.busy_nanos.wrapping_sub(earlier.busy_nanos),
+            failed_nanos: self.failed_nanos.wrapping_sub(earlier.failed_nanos),
+        }
+    }
 }
 
 /// What one backend carries now: requests in flight, latency, readiness, age. All of it is atomics.
@@ -58,24 +71,39 @@ pub struct LoadTotals {
 pub struct LoadCell(CachePadded<Fields>);
 
 struct Fields {
-    in_flight: AtomicU32,
+    /// Requests in flight in the low bits, above them the successes: most requests end well, and one
+    /// instruction both ends and counts them.
+    counts: AtomicU64,
     /// Readiness and ejection in one word, so that a reader never sees half of a change.
     state: AtomicU64,
     /// When slow start began, 0 for never.
     born: AtomicU64,
     /// A weight set by hand, [`NO_WEIGHT`] for none.
     weight: AtomicU64,
-    successes: AtomicU64,
     failures: AtomicU64,
     /// The time of the successes, and that of the failures: apart, so that a reader between two
     /// additions never takes one for the other.
     served_nanos: AtomicU64,
     failed_nanos: AtomicU64,
+    /// How many requests in a row were given up that should have been answered.
+    doubts: AtomicU32,
     /// Always there; an option because its constructor may refuse, and the default never is.
     latency: Option<PeakEwma>,
     failure_penalty: f64,
     max_retry_after: f64,
 }
+
+const IN_FLIGHT_BITS: u32 = 24;
+const IN_FLIGHT_MASK: u64 = (1 << IN_FLIGHT_BITS) - 1;
+const SUCCESS: u64 = 1 << IN_FLIGHT_BITS;
+const SUCCESSES_MASK: u64 = u64::MAX >> IN_FLIGHT_BITS;
+
+/// How much slower a backend is taken to be for each doubt: so much that one outweighs a few requests in
+/// flight at each of the others.
+const DOUBT: f64 = 4.0;
+
+/// More doubts change nothing: together they make it 65 536 times slower.
+const MOST_DOUBTS: u32 = 8;
 
 /// No `u32` looks like this.
 const NO_WEIGHT: u64 = u64::MAX;
@@ -120,24 +148,24 @@ impl LoadCell {
 
     fn of(config: &LoadConfig, latency: Option<PeakEwma>) -> Self {
         Self(CachePadded::new(Fields {
-            in_flight: AtomicU32::new(0),
+            counts: AtomicU64::new(0),
             state: AtomicU64::new(0),
             born: AtomicU64::new(0),
             weight: AtomicU64::new(NO_WEIGHT),
-            successes: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             served_nanos: AtomicU64::new(0),
             failed_nanos: AtomicU64::new(0),
+            doubts: AtomicU32::new(0),
             latency,
             failure_penalty: nanos_of(config.failure_penalty),
             max_retry_after: nanos_of(config.max_retry_after),
         }))
     }
 
-    /// A request goes to this backend.
+    /// A request goes to this backend. There is room for 2^24 - 1 at a time.
     #[inline]
     pub fn begin(&self) {
-        self.0.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.0.counts.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A request that [`begin`](Self::begin) counted has ended, with nothing to learn from it.
@@ -145,13 +173,24 @@ impl LoadCell {
     /// Without a `begin` before it, it changes nothing, however many threads do so at once.
     #[inline]
     pub fn release(&self) {
-        // Not a subtraction that is made good afterwards: between the two another thread would see a
-        // count that is not there, and could be misled into making good what was not wrong. At zero
-        // the closure refuses, and nothing changes.
-        let _ = self
-            .0
-            .in_flight
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));
+        self.end(0);
+    }
+
+    /// Ends a request, and adds `more` to the counts; what they were before.
+    #[inline]
+    fn end(&self, more: u64) -> u64 {
+        let counts = &self.0.counts;
+        let mut seen = counts.load(Ordering::Relaxed);
+        loop {
+            // Not a subtraction that is made good afterwards: between the two another thread would see a
+            // count that is not there, and could be misled into making good what was not wrong.
+            let ended = u64::from(seen & IN_FLIGHT_MASK != 0);
+            let next = seen.wrapping_add(more) - ended;
+            match counts.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return seen,
+                Err(newer) => seen = newer,
+            }
+        }
     }
 
     /// A request that [`begin`](Self::begin) counted ended with `outcome` at `now`, after `latency`.
@@ -164,33 +203,73 @@ impl LoadCell {
     ///   so that a backend whose callers all give up does not look idle and fast.
     #[inline]
     pub fn finish(&self, outcome: Outcome, latency: Duration, now: Timestamp) {
-        self.record(outcome, latency, now);
-        self.release();
+        if outcome.is_success() {
+            self.succeed(saturating_nanos(latency), now);
+        } else {
+            self.record(outcome, latency, now);
+            self.release();
+        }
+    }
+
+    /// As [`finish`](Self::finish) of a success that took so many nanoseconds. How many there have been, this
+    /// one included, for whoever would count them too.
+    #[inline]
+    pub fn succeed(&self, nanos: u64, now: Timestamp) -> u64 {
+        self.record_success(nanos, now);
+        (self.end(SUCCESS) >> IN_FLIGHT_BITS).wrapping_add(1) & SUCCESSES_MASK
+    }
+
+    /// All of a success but its count.
+    #[inline]
+    fn record_success(&self, nanos: u64, now: Timestamp) {
+        let fields = &*self.0;
+        self.record_latency(nanos as f64, now);
+        if fields.doubts.load(Ordering::Relaxed) != 0 {
+            fields.doubts.store(0, Ordering::Relaxed);
+        }
+        // As an integer: the sum of doubles would lose nanoseconds after 2^53 of them.
+        fields.served_nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
     /// What [`finish`](Self::finish) records, for a request that was not counted by `begin`.
     pub fn record(&self, outcome: Outcome, latency: Duration, now: Timestamp) {
-        let fields = &*self.0;
         let took = nanos_of(latency);
         match outcome {
             Outcome::Success => {
-                self.record_latency(took, now);
-                fields.successes.fetch_add(1, Ordering::Relaxed);
-                // As an integer: the sum of doubles would lose nanoseconds after 2^53 of them.
-                fields.served_nanos.fetch_add(took as u64, Ordering::Relaxed);
+                self.record_success(saturating_nanos(latency), now);
+                self.0.counts.fetch_add(SUCCESS, Ordering::Relaxed);
             }
-            Outcome::Cancelled => {
-                if self.latency_nanos(now).is_none_or(|average| took > average) {
-                    self.record_latency(took, now);
-                }
-            }
+            Outcome::Cancelled => self.at_least(latency, now),
             Outcome::Overload { retry_after } => {
-                let asked = retry_after.map_or(0.0, nanos_of).min(fields.max_retry_after);
+                let asked = retry_after.map_or(0.0, nanos_of).min(self.0.max_retry_after);
                 self.punish(took, took.max(asked), now);
             }
             // `Outcome` may grow; what is not known to be good is not recorded as good.
             _ => self.punish(took, took, now),
         }
+    }
+
+    /// A request waits for its answer for so long already: the average is no less from now on. Lowers nothing.
+    pub fn at_least(&self, waited: Duration, now: Timestamp) {
+        let waited = nanos_of(waited);
+        if self.average(now).is_none_or(|average| waited > average) {
+            self.record_latency(waited, now);
+        }
+    }
+
+    /// A request was given up that should have been answered: for whoever gives up before the answer comes
+    /// and so never learns how slow the backend is. Until the next success the backend is taken to be slower
+    /// than its average says: four times for each such request in a row, eight of which count.
+    ///
+    /// How long such requests were waited for says little by itself. All backends' are cut off at the same
+    /// time, and one that is well and had a bad moment would look no better than one that is sick.
+    pub fn doubt(&self) {
+        // At the most the closure refuses, and nothing changes.
+        let more = |doubts: u32| (doubts < MOST_DOUBTS).then_some(doubts + 1);
+        let _ = self
+            .0
+            .doubts
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 
     /// Counts a failure that took so long, and records it as `cost` at least.
@@ -213,11 +292,12 @@ impl LoadCell {
     #[must_use]
     #[inline]
     pub fn in_flight(&self) -> u32 {
-        self.0.in_flight.load(Ordering::Relaxed)
+        (self.0.counts.load(Ordering::Relaxed) & IN_FLIGHT_MASK) as u32
     }
 
-    /// The latency average at `now`: the last peak, decayed towards what came after it, and towards
-    /// zero while nothing comes. `None` before the first outcome.
+    /// The latency to be expected at `now`: the last peak, decayed towards what came after it, and towards
+    /// zero while nothing comes; more than that while there are [doubts](Self::doubt). `None` before the
+    /// first outcome.
     #[must_use]
     pub fn latency(&self, now: Timestamp) -> Option<Duration> {
         self.latency_nanos(now)
@@ -226,6 +306,16 @@ impl LoadCell {
 
     #[inline]
     pub(crate) fn latency_nanos(&self, now: Timestamp) -> Option<f64> {
+        let average = self.average(now)?;
+        Some(match self.0.doubts.load(Ordering::Relaxed) {
+            0 => average,
+            doubts => doubted(average, doubts),
+        })
+    }
+
+    /// The average by itself.
+    #[inline]
+    fn average(&self, now: Timestamp) -> Option<f64> {
         self.0.latency.as_ref()?.value(now)
     }
 
@@ -238,12 +328,19 @@ impl LoadCell {
         }
     }
 
+    /// How many requests succeeded so far, modulo 2^40: [`totals`](Self::totals) by one load.
+    #[must_use]
+    #[inline]
+    pub fn successes(&self) -> u64 {
+        self.0.counts.load(Ordering::Relaxed) >> IN_FLIGHT_BITS
+    }
+
     /// What has happened here so far.
     #[must_use]
     pub fn totals(&self) -> LoadTotals {
         let failed_nanos = self.0.failed_nanos.load(Ordering::Relaxed);
         LoadTotals {
-            successes: self.0.successes.load(Ordering::Relaxed),
+            successes: self.successes(),
             failures: self.0.failures.load(Ordering::Relaxed),
             busy_nanos: self
                 .0
@@ -341,9 +438,19 @@ impl fmt::Debug for LoadCell {
                 &Timestamp::from_nanos((state >> CODE_BITS) << CODE_BITS),
             )
             .field("weight", &self.weight())
+            .field("doubts", &self.0.doubts.load(Ordering::Relaxed))
             .field("totals", &self.totals())
             .finish_non_exhaustive()
     }
+}
+
+#[cold]
+fn doubted(average: f64, doubts: u32) -> f64 {
+    average * DOUBT.powi(doubts.cast_signed())
+}
+
+fn saturating_nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn nanos_of(duration: Duration) -> f64 {

@@ -108,20 +108,20 @@ impl PowerOfTwoPicker {
         }
     }
 
+    /// The better of two that are ready; `None` if one is not.
     #[inline]
-    fn better(&self, first: usize, second: usize, context: &PickContext<'_>) -> usize {
-        let (Some(a), Some(b)) = (self.members.cell(first), self.members.cell(second)) else {
-            return first;
-        };
+    fn better(&self, first: usize, second: usize, context: &PickContext<'_>) -> Option<usize> {
+        let (a, of_a) = self.members.ready(first, context)?;
+        let (b, of_b) = self.members.ready(second, context)?;
         let now = context.now();
-        let a = self.load.cost(a, self.members.scale(first), now);
-        let b = self.load.cost(b, self.members.scale(second), now);
+        let a = self.load.cost(a, of_a, now);
+        let b = self.load.cost(b, of_b, now);
         // The lowest bit decides ties; which two were drawn hangs on the highest ones.
-        if a < b || (a == b && context.random() & 1 == 0) {
+        Some(if a < b || (a == b && context.random() & 1 == 0) {
             first
         } else {
             second
-        }
+        })
     }
 
     /// When one of the first two is not ready.
@@ -139,11 +139,11 @@ impl PowerOfTwoPicker {
             .map(draw)
             // Drawn twice, a bad one would win against itself.
             .find(|&second| second != first && self.members.is_ready(second, context));
-        match second {
-            Some(second) if self.members.is_ready(first, context) => Ok(self.better(first, second, context)),
-            Some(second) => Ok(second),
-            None => Ok(first),
-        }
+        Ok(match second {
+            // The second is ready: if not both are, the first is not.
+            Some(second) => self.better(first, second, context).unwrap_or(second),
+            None => first,
+        })
     }
 }
 
@@ -151,10 +151,10 @@ impl Picker for PowerOfTwoPicker {
     #[inline]
     fn pick(&self, context: &PickContext<'_>) -> Result<usize, PickError> {
         let (first, second) = self.pair(context);
-        if self.members.is_ready(first, context) && self.members.is_ready(second, context) {
-            return Ok(self.better(first, second, context));
+        match self.better(first, second, context) {
+            Some(better) => Ok(better),
+            None => self.pick_slowly(context),
         }
-        self.pick_slowly(context)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::workload::Task;
-use crate::{Error, Metrics, Report};
+use crate::{Error, Metrics, Report, quantile};
 
 pub(super) use case::{Case, happen};
 
@@ -30,7 +30,7 @@ pub(in crate::workload) fn run(task: &Task) -> Result<Report, Error> {
     let at_once = task.params.required("at_once")?.max(1);
     let evenkeel = task.evenkeel()?.to_owned();
     let mut metrics = Metrics::default();
-    let mut caveats = Vec::new();
+    let (mut caveats, mut healthy) = (Vec::new(), Vec::new());
     super::runtime()?.block_on(async {
         for cases in Case::ALL.chunks(at_once) {
             let mut running = JoinSet::new();
@@ -45,6 +45,7 @@ pub(in crate::workload) fn run(task: &Task) -> Result<Report, Error> {
                 let (case, told) = one.map_err(|e| Error::contender("a case", e))?;
                 let told = told.map_err(|e| Error::Contender(format!("{}: {e}", case.name())))?;
                 figures::note(&mut metrics, case, &told)?;
+                healthy.extend(figures::healthy(case, &told));
                 caveats
                     .extend(figures::caveat(case, &told).map(|text| format!("{}, {text}", task.contender)));
             }
@@ -53,6 +54,11 @@ pub(in crate::workload) fn run(task: &Task) -> Result<Report, Error> {
             let of = |case: Case| metrics.value(&format!("{}_{what}", case.name()));
             let all = Case::ALL.into_iter().filter_map(of).sum();
             metrics.set(what, all);
+        }
+        for (name, q) in [("healthy_p90", 0.9), ("healthy_p99", 0.99)] {
+            if let Some(millis) = quantile(&mut healthy, q) {
+                metrics.set(name, millis);
+            }
         }
         let mut report = Report::of(&task.contender, metrics);
         report.notes = caveats;

@@ -21,7 +21,7 @@ struct First<B> {
 
 /// How many requests its backend has answered well so far.
 fn answers<B>(pick: &Pick<B>) -> u64 {
-    pick.inner().vitals.cell().totals().successes
+    pick.inner().vitals.cell().successes()
 }
 
 impl<B, C: ?Sized> Call<'_, B, C> {
@@ -79,6 +79,8 @@ impl<B, C: ?Sized> Call<'_, B, C> {
 
     /// The second backend, if there is another one and the budget allows it.
     fn hedge(&mut self, first: &Pick<B>) -> Option<Pick<B>> {
+        // What is known of it already, so that this pick and all others go by it.
+        first.still_waiting();
         let shared = &self.balancer.shared;
         if !self.has_others() || !shared.budget.withdraw(shared.clock.now()) {
             return None;

@@ -40,7 +40,7 @@ impl<B: Send + Sync + 'static> LoadBalancer<B> {
                 let now_members: HashSet<u64> = registry.members.iter().map(|member| member.serial).collect();
                 let gone = |member: &&Arc<Backend<B>>| !now_members.contains(&member.serial);
                 for member in before.iter().filter(gone) {
-                    self.shared.retire(member);
+                    self.shared.retire(&mut registry, member);
                 }
                 drop(registry);
                 for backend in &new {

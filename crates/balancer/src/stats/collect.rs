@@ -21,13 +21,16 @@ impl<B> Shared<B> {
     fn stats(&self) -> LoadBalancerStats {
         let now = self.clock.now();
         let registry = self.registry.lock();
-        let series = self.series.lock();
-        let members = registry.members.clone();
+        let (members, leaving) = (registry.members.clone(), registry.leaving());
         drop(registry);
-        let retired = series.retired();
-        let mut all = retired.requests;
-        let mut latency = retired.latency.clone();
+        // After those who leave were taken hold of: whoever is not among them has left what it counted.
+        let mut retired = self.retired.lock().clone();
+        for gone in &leaving {
+            retired.take(&gone.vitals);
+        }
+        let (mut all, mut latency) = (retired.requests, retired.latency);
         let (mut retries, mut hedges) = (retired.retries, retired.hedges);
+        let series = self.series.lock();
         let mut backends = Vec::with_capacity(members.len());
         for member in &members {
             let (stats, of_member) = backend_stats(member, &series, now);

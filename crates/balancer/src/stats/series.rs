@@ -1,4 +1,4 @@
-//! [`Series`]: the windows of the whole and of each backend, and what removed backends leave behind.
+//! [`Series`]: the windows of the whole and of each backend.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -6,9 +6,7 @@ use std::time::Duration;
 use evenkeel_stats::{HistogramSnapshot, Precision, Timestamp};
 use evenkeel_strategy::LoadTotals;
 
-use super::StatsWindow;
-use super::collect::add;
-use crate::stats::RequestStats;
+use super::{Retired, StatsWindow};
 use crate::vitals::Vitals;
 
 /// Rolled by the background task, under a lock that no request takes.
@@ -20,22 +18,12 @@ pub(crate) struct Series {
     /// The latencies of all successes up to `start`.
     latency: HistogramSnapshot,
     backends: HashMap<u64, One>,
-    retired: Retired,
 }
 
 #[derive(Debug, Default)]
 struct One {
     last: LoadTotals,
     windows: VecDeque<StatsWindow>,
-}
-
-/// What removed backends had counted when they were removed.
-#[derive(Clone, Debug)]
-pub(crate) struct Retired {
-    pub(super) requests: RequestStats,
-    pub(super) latency: HistogramSnapshot,
-    pub(super) retries: u64,
-    pub(super) hedges: u64,
 }
 
 impl Series {
@@ -46,19 +34,18 @@ impl Series {
             whole: VecDeque::new(),
             latency: HistogramSnapshot::new(Precision::Compact),
             backends: HashMap::new(),
-            retired: Retired {
-                requests: RequestStats::default(),
-                latency: HistogramSnapshot::new(Precision::Compact),
-                retries: 0,
-                hedges: 0,
-            },
         }
     }
 
     /// Ends a window of the whole and of each of these backends; forgets those that are none of them.
-    pub(crate) fn roll<'a>(&mut self, members: impl Iterator<Item = (u64, &'a Vitals)>, now: Timestamp) {
+    pub(crate) fn roll<'a>(
+        &mut self,
+        members: impl Iterator<Item = (u64, &'a Vitals)>,
+        retired: Retired,
+        now: Timestamp,
+    ) {
         let start = std::mem::replace(&mut self.start, now);
-        let mut latency = self.retired.latency.clone();
+        let mut latency = retired.latency;
         let mut sum = LoadTotals::default();
         let mut kept = HashMap::new();
         for (serial, vitals) in members {
@@ -66,7 +53,7 @@ impl Series {
             let _ = latency.merge(&vitals.tally().latency().snapshot());
             let mut one = self.backends.remove(&serial).unwrap_or_default();
             let totals = vitals.cell().totals();
-            let window = window(start, now, &difference(&totals, &one.last));
+            let window = window(start, now, &totals.since(&one.last));
             one.last = totals;
             push(&mut one.windows, window, self.capacity);
             sum.successes += window.successes;
@@ -85,24 +72,6 @@ impl Series {
         push(&mut self.whole, whole, self.capacity);
     }
 
-    /// The backend is no member any more; what it has counted stays in the whole.
-    pub(crate) fn retire(&mut self, serial: u64, vitals: &Vitals) {
-        self.backends.remove(&serial);
-        let latency = vitals.tally().latency().snapshot();
-        let _ = self.retired.latency.merge(&latency);
-        let counts = vitals.tally().counts();
-        let mut requests = super::collect::requests(vitals, &counts, &latency);
-        requests.requests -= requests.in_flight;
-        requests.in_flight = 0;
-        add(&mut self.retired.requests, &requests);
-        self.retired.retries += counts.retries;
-        self.retired.hedges += counts.hedges;
-    }
-
-    pub(super) const fn retired(&self) -> &Retired {
-        &self.retired
-    }
-
     pub(super) fn whole(&self) -> Vec<StatsWindow> {
         self.whole.iter().copied().collect()
     }
@@ -118,14 +87,6 @@ fn push(windows: &mut VecDeque<StatsWindow>, window: StatsWindow, capacity: usiz
         windows.pop_front();
     }
     windows.push_back(window);
-}
-
-fn difference(later: &LoadTotals, earlier: &LoadTotals) -> LoadTotals {
-    let mut difference = LoadTotals::default();
-    difference.successes = later.successes.wrapping_sub(earlier.successes);
-    difference.failures = later.failures.wrapping_sub(earlier.failures);
-    difference.busy_nanos = later.busy_nanos.wrapping_sub(earlier.busy_nanos);
-    difference
 }
 
 fn window(start: Timestamp, end: Timestamp, totals: &LoadTotals) -> StatsWindow {

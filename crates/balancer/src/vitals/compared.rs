@@ -26,15 +26,19 @@ impl Compared {
         }
     }
 
+    /// Whether it wants to hear of each success.
+    pub(super) const fn wants_each(&self) -> bool {
+        self.each
+    }
+
     /// Hands in the successes since the last time.
     pub(super) fn hand_in(&self, totals: &LoadTotals) {
         let mut last = self.handed_in.lock();
-        let of_successes = |totals: &LoadTotals| totals.busy_nanos.wrapping_sub(totals.failed_nanos);
-        let successes = totals.successes.wrapping_sub(last.successes);
-        let nanos = of_successes(totals).wrapping_sub(of_successes(&last));
+        let more = totals.since(&last);
         *last = *totals;
-        if !self.each && successes > 0 {
-            self.member.observe_successes(successes, nanos);
+        if !self.each && more.successes > 0 {
+            let nanos = more.busy_nanos.wrapping_sub(more.failed_nanos);
+            self.member.observe_successes(more.successes, nanos);
         }
     }
 }

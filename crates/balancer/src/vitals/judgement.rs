@@ -12,7 +12,7 @@ use super::{Diverts, Vitals};
 impl Vitals {
     #[inline]
     pub(super) fn heed(&self, verdict: Verdict, now: Timestamp) {
-        if verdict != Verdict::Healthy || self.judged.load(Ordering::Relaxed) {
+        if verdict != Verdict::Healthy || self.signals.is_judged() {
             self.reconcile(now);
         }
     }
@@ -30,12 +30,7 @@ impl Vitals {
     fn follow(&self, change: &ReadinessChange, now: Timestamp) {
         let to = change.report.readiness;
         if to == Readiness::Ejected && change.from != to {
-            let sign = self.first_sign.swap(0, Ordering::Relaxed);
-            let sign = if sign == 0 {
-                now
-            } else {
-                Timestamp::from_nanos(sign)
-            };
+            let sign = self.signals.take_sign().unwrap_or(now);
             self.diverts.record(now.since(sign));
         }
         self.control.ask_rebuild();
@@ -54,7 +49,7 @@ impl Vitals {
         if let Some(change) = self.tracker.set_check(Some(healthy), error, now) {
             if change.from == Readiness::Unhealthy {
                 // What came before is no news any more.
-                self.first_sign.store(0, Ordering::Relaxed);
+                self.signals.take_sign();
             }
             self.follow(&change, now);
         }

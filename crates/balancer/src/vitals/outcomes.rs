@@ -1,6 +1,5 @@
 //! What a request's end changes.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use evenkeel_health::{Detector, Observation, Verdict};
@@ -33,6 +32,36 @@ impl Vitals {
     /// A request that [`LoadCell::begin`] counted has ended.
     #[inline]
     pub(crate) fn settle(&self, ended: &Ended, trial: Option<Trial>) {
+        if ended.outcome.is_success() && !ended.relearn && trial.is_none() {
+            self.succeed(ended);
+        } else {
+            self.settle_slowly(ended, trial);
+        }
+    }
+
+    /// A success that decides nothing, which nearly all are. Everything it touches it touches once.
+    #[inline]
+    fn succeed(&self, ended: &Ended) {
+        let nanos = ended.now.nanos_since(ended.started);
+        let successes = self.cell().succeed(nanos, ended.now);
+        self.tally.success(nanos);
+        let verdict = self.breaker.observe_counted(&ended.observation(), successes);
+        if verdict != Verdict::Healthy || self.told_each || self.signals.any() {
+            self.succeed_slowly(ended, verdict);
+        }
+    }
+
+    #[cold]
+    fn succeed_slowly(&self, ended: &Ended, verdict: Verdict) {
+        self.signals.take_sign();
+        let compared = self.compare(&ended.observation());
+        self.heed(worse(verdict, compared), ended.now);
+        self.tell(ended.outcome, ended.now.since(ended.started));
+    }
+
+    /// An end that says more, or anything but a success.
+    #[cold]
+    fn settle_slowly(&self, ended: &Ended, trial: Option<Trial>) {
         let latency = ended.now.since(ended.started);
         if ended.relearn && ended.outcome.is_success() {
             self.cell().forget_latency();
@@ -52,15 +81,16 @@ impl Vitals {
                 outcome,
             });
         }
-        if self.watchers.load(Ordering::Relaxed) != 0 {
+        if self.signals.is_watched() {
             self.idle.notify_waiters();
         }
     }
 
     /// Another backend was asked later and answered sooner. That is no outcome, and its latency is at
-    /// least what has passed. But if it had taken longer than `usual` answers do, twice over, it does not answer,
-    /// and the breaker takes it for a failure. Otherwise a backend that hangs would never be found
-    /// out by hedged calls. Without `usual` nobody is blamed.
+    /// least what has passed. But if it had taken longer than `usual` answers do, twice over, it does not answer:
+    /// the breaker takes it for a failure, and the load cell doubts the backend. Otherwise one that hangs would
+    /// never be found out by hedged calls, and one that has become slow would look no slower than the time after
+    /// which requests to it are given up. Without `usual` nobody is blamed.
     pub(crate) fn settle_overtaken(
         &self,
         started: Timestamp,
@@ -77,6 +107,7 @@ impl Vitals {
             }
             return self.tell(Outcome::Cancelled, latency);
         }
+        self.cell().doubt();
         let failed = Outcome::Failure;
         let observation = Observation {
             outcome: failed,
@@ -89,7 +120,7 @@ impl Vitals {
                 permit.finish(failed, now);
                 self.reconcile(now);
             }
-            None => self.heed(self.breaker.observe(&observation), now),
+            None => self.heed(self.observe(&observation), now),
         }
         self.tell(Outcome::Cancelled, latency);
     }
@@ -111,14 +142,11 @@ impl Vitals {
     }
 
     /// What statistics and detectors make of an outcome.
-    #[inline]
     fn judge(&self, ended: &Ended, trial: Option<Trial>) {
         let Ended { outcome, now, .. } = *ended;
         if outcome.is_success() {
             self.tally.success(now.nanos_since(ended.started));
-            if self.first_sign.load(Ordering::Relaxed) != 0 {
-                self.first_sign.store(0, Ordering::Relaxed);
-            }
+            self.signals.take_sign();
         } else {
             self.tally.not_success(outcome, ended.failure);
             if outcome == Outcome::Failure {
@@ -133,42 +161,46 @@ impl Vitals {
             return;
         }
         let observation = ended.observation();
-        let mut verdict = Verdict::Healthy;
-        if let Some(outlier) = &self.outlier {
-            verdict = outlier.observe(&observation);
-        }
+        let compared = self.compare(&observation);
         match trial {
             Some(permit) => {
                 permit.finish(outcome, now);
                 self.reconcile(now);
             }
-            None => {
-                let breaker = self.breaker.observe(&observation);
-                self.heed(
-                    if breaker == Verdict::Healthy {
-                        verdict
-                    } else {
-                        breaker
-                    },
-                    now,
-                );
-            }
+            None => self.heed(worse(self.observe(&observation), compared), now),
         }
+    }
+
+    /// What the breaker makes of it. The load cell has counted it already, if it is a success.
+    fn observe(&self, observation: &Observation) -> Verdict {
+        self.breaker.observe_counted(observation, self.cell().successes())
+    }
+
+    /// What the comparison with other backends makes of it.
+    fn compare(&self, observation: &Observation) -> Verdict {
+        let outlier = self.outlier.as_ref();
+        outlier.map_or(Verdict::Healthy, |outlier| outlier.observe(observation))
     }
 
     /// The first of a run of failures is the sign from which the time to divert counts, and a reason
     /// to check at once.
     #[cold]
     fn sign(&self, now: Timestamp) {
-        let now = now.as_nanos().max(1);
-        let first = self
-            .first_sign
-            .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+        let first = self.signals.sign(now);
         #[cfg(feature = "checks")]
-        if first.is_ok() {
+        if first {
             self.checks.lock().hurry();
         }
         // Whoever comes second finds it set.
         let _ = first;
+    }
+}
+
+/// The word of the breaker, unless it has nothing to say.
+fn worse(breaker: Verdict, compared: Verdict) -> Verdict {
+    if breaker == Verdict::Healthy {
+        compared
+    } else {
+        breaker
     }
 }

@@ -14,6 +14,7 @@ mod chaos;
 mod checks;
 mod classes;
 mod discovery;
+mod diverting;
 mod draining;
 mod examples;
 mod exploring;

@@ -194,3 +194,25 @@ async fn an_observer_hears_of_each_end() {
     balancer.record_request_result("a", true, Duration::ZERO).unwrap();
     assert_eq!(taps.0.load(Ordering::Relaxed), 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_in_flight_at_a_removed_backend_is_counted_to_its_end_and_after() {
+    let balancer = balancer(2, quick());
+    let picks: Vec<_> = (0..20)
+        .map(|_| balancer.pick(&RequestContext::new()).unwrap())
+        .collect();
+    let (of_a, of_b): (Vec<_>, Vec<_>) = picks.into_iter().partition(|pick| **pick == 0);
+    assert!(of_a.len() > 2 && of_b.len() > 2);
+    balancer.remove("a").unwrap();
+    let seen = |balancer: &LoadBalancer<usize>| {
+        let requests = balancer.stats().requests;
+        (requests.requests, requests.successes, requests.in_flight)
+    };
+    assert_eq!(seen(&balancer), (20, 0, 20));
+    let mut ended = 0;
+    for pick in of_a.into_iter().chain(of_b) {
+        pick.finish(Outcome::Success);
+        ended += 1;
+        assert_eq!(seen(&balancer), (20, ended, 20 - ended));
+    }
+}

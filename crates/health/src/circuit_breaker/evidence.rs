@@ -4,6 +4,7 @@ use std::fmt;
 
 use evenkeel_stats::{SuccessWindow, Timestamp};
 
+use super::marks::Marks;
 use super::{CircuitBreakerConfig, CircuitReason};
 use crate::ConfigError;
 use crate::sync::{AtomicU64, Ordering};
@@ -58,13 +59,31 @@ pub(super) struct Evidence {
     /// Failures beyond the share that is tolerated, since the best moment.
     excess: Tally,
     /// `None` if the rules that go by the rate are off.
-    window: Option<SuccessWindow>,
+    rate: Option<Rate>,
+}
+
+/// What happened within the window.
+struct Rate {
+    window: SuccessWindow,
+    /// The successes that somebody else counts; in `window` are those that the breaker counts itself.
+    counted: Marks,
+}
+
+/// Who counts a success.
+#[derive(Clone, Copy)]
+pub(super) enum CountedBy {
+    Breaker,
+    /// Somebody else, who has counted so many.
+    Other(u64),
 }
 
 impl Evidence {
     /// Nothing yet.
     pub(super) fn new(config: &CircuitBreakerConfig) -> Result<Self, ConfigError> {
-        let window = config.build_window()?;
+        let rate = config.build_window()?.map(|window| Rate {
+            counted: Marks::new(config.window_slots, window.slot()),
+            window,
+        });
         let relief = ((1.0 - config.min_success_rate) * UNIT as f64) as u64;
         Ok(Self {
             threshold: config.circuit_breaker_threshold.into(),
@@ -75,36 +94,56 @@ impl Evidence {
             most: u64::from(config.max_excess_failures) * UNIT,
             run: Tally::new(),
             excess: Tally::new(),
-            window,
+            rate,
         })
     }
 
-    /// A success of `era`.
+    /// A success of `era`; if another counts them, it is among them already.
     #[inline]
-    pub(super) fn success(&self, era: u64, now: Timestamp) {
+    pub(super) fn success(&self, era: u64, by: CountedBy, now: Timestamp) {
         // Zero while all is well, and then it is only looked at.
         if !self.run.is_zero() {
             self.run.change(era, |_| 0);
         }
-        if let Some(window) = &self.window {
+        if let Some(rate) = &self.rate {
             if !self.excess.is_zero() {
                 self.excess
                     .change(era, |excess| excess.saturating_sub(self.relief));
             }
-            window.record(true, now);
+            match by {
+                CountedBy::Breaker => rate.window.record(true, now),
+                CountedBy::Other(count) => rate.counted.show(count.wrapping_sub(1), now),
+            }
+        }
+    }
+
+    /// A success that another counted, and that is none of this era's.
+    #[cold]
+    pub(super) fn late_success(&self) {
+        if let Some(rate) = &self.rate {
+            rate.counted.discount();
         }
     }
 
     /// A failure of `era`, or an overload, which is none for the run. Says why to open, if there is
     /// reason to.
     #[cold]
-    pub(super) fn failure(&self, era: u64, overload: bool, now: Timestamp) -> Option<CircuitReason> {
-        let rate = self.window.as_ref().and_then(|window| {
+    pub(super) fn failure(
+        &self,
+        era: u64,
+        overload: bool,
+        by: CountedBy,
+        now: Timestamp,
+    ) -> Option<CircuitReason> {
+        let rate = self.rate.as_ref().and_then(|Rate { window, counted }| {
             window.record(false, now);
             let worse = |excess: u64| (excess + self.charge).min(self.most);
             let excess = self.excess.change(era, worse);
-            let (good, bad) = (window.successes(now), window.failures(now));
-            let all = good + bad;
+            let (mut good, bad) = (window.successes(now), window.failures(now));
+            if let CountedBy::Other(count) = by {
+                good = good.saturating_add(counted.within(count, now));
+            }
+            let all = good.saturating_add(bad);
             if all < self.min_samples {
                 None
             } else if (good as f64) < self.min_success_rate * all as f64 {
@@ -130,8 +169,9 @@ impl Evidence {
     pub(super) fn reset(&self, era: u64) {
         self.run.reset(era);
         self.excess.reset(era);
-        if let Some(window) = &self.window {
-            window.clear();
+        if let Some(rate) = &self.rate {
+            rate.window.clear();
+            rate.counted.clear();
         }
     }
 

@@ -10,6 +10,7 @@
 mod allocation;
 mod backoff;
 mod breaker;
+mod breaker_counted;
 mod breaker_model;
 mod breaker_simulation;
 mod check_schedule;

@@ -103,3 +103,29 @@ fn loom_of_two_ejections_the_longer_holds() {
         assert_eq!(cell.readiness(Timestamp::from_nanos(900)), Readiness::Ejected);
     });
 }
+
+#[test]
+fn loom_a_success_is_counted_once_beside_whatever_begins_and_ends() {
+    model(|| {
+        let cell = Arc::new(LoadCell::new());
+        cell.begin();
+        let others = [
+            {
+                let cell = Arc::clone(&cell);
+                thread::spawn(move || cell.succeed(5, NOW))
+            },
+            {
+                let cell = Arc::clone(&cell);
+                thread::spawn(move || {
+                    cell.begin();
+                    cell.succeed(5, NOW)
+                })
+            },
+        ];
+        assert!(cell.in_flight() <= 2);
+        let mut counts = others.map(|other| other.join().unwrap());
+        counts.sort_unstable();
+        assert_eq!(counts, [1, 2], "each success has a number of its own");
+        assert_eq!((cell.in_flight(), cell.successes()), (0, 2));
+    });
+}

@@ -196,3 +196,61 @@ fn who_comes_back_is_not_held_to_the_failures_of_its_outage() {
     assert_eq!(cell.latency(Timestamp::ZERO), Some(Duration::from_millis(1)));
     assert_eq!(cell.totals().failures, 1);
 }
+
+#[test]
+fn a_backend_whose_requests_are_cut_short_looks_slower_than_one_that_had_a_bad_moment() {
+    let (sick, well) = (LoadCell::new(), LoadCell::new());
+    let cut = Duration::from_millis(11);
+    for cell in [&sick, &well] {
+        cell.begin();
+        cell.at_least(Duration::from_millis(10), at(10));
+        cell.finish(Outcome::Cancelled, cut, at(11));
+        cell.doubt();
+    }
+    assert_eq!(millis(&sick, at(11)), 44);
+    well.record(Outcome::Success, Duration::from_millis(1), at(20));
+    assert_eq!(millis(&well, at(20)), 10, "it answers: what is left is the peak");
+    for _ in 0..100 {
+        sick.doubt();
+    }
+    assert_eq!(millis(&sick, at(11)), 11 << 16, "doubts have an end");
+}
+
+#[test]
+fn what_is_waited_for_raises_the_average_and_never_lowers_it() {
+    let cell = LoadCell::new();
+    cell.record(Outcome::Success, Duration::from_millis(100), at(0));
+    cell.at_least(Duration::from_millis(10), at(0));
+    assert_eq!(millis(&cell, at(0)), 100);
+    cell.at_least(Duration::from_millis(300), at(0));
+    assert_eq!(millis(&cell, at(0)), 300);
+    assert_eq!(
+        cell.totals(),
+        LoadTotals {
+            successes: 1,
+            busy_nanos: 100_000_000,
+            ..LoadTotals::default()
+        }
+    );
+}
+
+#[test]
+fn a_count_that_begins_anew_is_no_loss_and_no_flood() {
+    let totals = |successes| LoadTotals {
+        successes,
+        ..LoadTotals::default()
+    };
+    assert_eq!(totals(3).since(&totals(SUCCESSES_MASK - 1)), totals(5));
+    let cell = LoadCell::new();
+    cell.0
+        .counts
+        .store(SUCCESSES_MASK << IN_FLIGHT_BITS, Ordering::Relaxed);
+    cell.begin();
+    cell.begin();
+    assert_eq!(cell.succeed(5, at(0)), 0);
+    assert_eq!((cell.successes(), cell.in_flight()), (0, 1));
+    assert_eq!(cell.succeed(5, at(0)), 1);
+    assert_eq!((cell.successes(), cell.in_flight()), (1, 0));
+    assert_eq!(cell.succeed(5, at(0)), 2, "also where none was in flight");
+    assert_eq!((cell.successes(), cell.in_flight()), (2, 0));
+}

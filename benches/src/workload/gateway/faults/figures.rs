@@ -48,6 +48,14 @@ pub(super) fn note(metrics: &mut Metrics, case: Case, told: &Told) -> Result<(),
     Ok(())
 }
 
+/// How long requests took before anything happened, without what collectors take themselves, in milliseconds:
+/// what sender, gateway, collectors and the machine take in any case.
+pub(super) fn healthy(case: Case, told: &Told) -> impl Iterator<Item = f64> {
+    let before = told.fault.from.saturating_sub(BEFORE);
+    let early = told.requests.iter().filter(move |request| request.due < before);
+    early.map(move |request| request.took.saturating_sub(case.own_time()).as_secs_f64() * 1e3)
+}
+
 /// What a reader must know of a case: that the sick one had little to do with it.
 pub(super) fn caveat(case: Case, told: &Told) -> Option<String> {
     let due = told
@@ -110,6 +118,7 @@ mod tests {
         assert_eq!((value("stalled"), value("share")), (10.0, 9.722));
         note(&mut metrics, Case::KilledBusy, &told).unwrap();
         assert_eq!(caveat(Case::Slow, &told), None);
+        assert_eq!(healthy(Case::Slow, &told).collect::<Vec<_>>(), [1.0; 240]);
         told.fault.before = 24;
         assert!(caveat(Case::Slow, &told).unwrap().contains("24 of 250"));
         assert_eq!(
