@@ -2,6 +2,7 @@
 
 mod client;
 mod load;
+mod pace;
 mod payload;
 mod tally;
 mod verify;
@@ -206,7 +207,11 @@ async fn send(args: &Args) -> Result<Account, Error> {
     if args.serial {
         queued = load::serial(&sender, args.rate.unwrap_or(20.0), args.queue.into(), until).await;
     } else if let Some(rate) = args.rate {
-        load::steady(&sender, rate, until).await;
+        let steady = load::steady(&sender, rate, until).await;
+        steady.map_err(|source| Error::Io {
+            what: "cannot start a thread",
+            source,
+        })?;
     } else {
         load::closed(&sender, args.in_flight.get(), until).await;
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::client::{Client, Protocol, Refusal};
+use super::pace::Pace;
 use super::payload::Template;
 use super::tally::{Ended, Tally};
 use crate::ledger::SenderId;
@@ -135,14 +136,21 @@ pub(super) async fn closed(sender: &Arc<Sender>, in_flight: usize, until: Until)
 }
 
 /// So many a second, each at its time, whatever became of those before it.
-pub(super) async fn steady(sender: &Arc<Sender>, rate: f64, until: Until) {
+///
+/// # Errors
+///
+/// If there can be no thread that keeps the time.
+pub(super) async fn steady(sender: &Arc<Sender>, rate: f64, until: Until) -> std::io::Result<()> {
+    let start = sender.start;
+    let moments = (0..until.requests)
+        .map(move |index| start + Duration::from_secs_f64(index as f64 / rate))
+        .take_while(move |&due| until.end.is_none_or(|end| due < end));
+    let mut pace = Pace::start(moments)?;
     let mut running = JoinSet::new();
-    for index in 0..until.requests {
-        let due = sender.start + Duration::from_secs_f64(index as f64 / rate);
-        if until.end.is_some_and(|end| due >= end) {
-            break;
-        }
-        sleep_until(due).await;
+    let mut taken = 0;
+    while let Some(due) = pace.next().await {
+        let index = taken;
+        taken += 1;
         while running.try_join_next().is_some() {}
         if running.len() >= MAX_OUTSTANDING {
             let first = index * sender.template.spans() + 1;
@@ -159,6 +167,7 @@ pub(super) async fn steady(sender: &Arc<Sender>, rate: f64, until: Until) {
         });
     }
     while running.join_next().await.is_some() {}
+    Ok(())
 }
 
 /// What a queue in front of a sender that has one request at a time has come to.
