@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::number;
 use crate::record::statistics::Summary;
-use crate::record::{Part, Record};
+use crate::record::{Better, Part, Record};
 
 /// Ratios to the baseline, as two runs showed them.
 #[derive(Debug, Default)]
@@ -40,7 +40,9 @@ impl Across {
             return;
         }
         for contender in &first.plan.contenders {
-            for metric in &first.plan.metrics {
+            // What has no better tells nobody apart.
+            let metrics = first.plan.metrics.iter();
+            for metric in metrics.filter(|metric| metric.better != Better::Neither) {
                 let ratio = |part: &Part| part.ratio(&contender.name, &metric.name);
                 let (Some(before), Some(after)) = (ratio(first), ratio(second)) else {
                     continue;
