@@ -45,6 +45,12 @@ pub(crate) struct Record {
     /// How many others wanted the processor, at the begin and at the end: the mean of a minute.
     #[serde(default)]
     pub(crate) load: Option<[f64; 2]>,
+    /// What share of the processors' time the host gave to other machines meanwhile, if this one is virtual.
+    #[serde(default)]
+    pub(crate) stolen: Option<f64>,
+    /// The processors' time at the begin.
+    #[serde(skip)]
+    pub(crate) begun: Option<machine::ProcessorTime>,
     /// Versions of what was measured, from the lock file.
     pub(crate) versions: BTreeMap<String, String>,
     /// Whether it came to its end.
@@ -95,6 +101,7 @@ impl Record {
             quick,
             machine: Machine::read(root),
             load: machine::load().map(|load| [load, load]),
+            begun: machine::ProcessorTime::now(),
             versions: versions::measured(root),
             ..Self::default()
         }
@@ -112,6 +119,10 @@ impl Record {
             .load
             .zip(machine::load())
             .map(|([begin, _], end)| [begin, end]);
+        self.stolen = self
+            .begun
+            .zip(machine::ProcessorTime::now())
+            .and_then(|(begin, end)| end.stolen_since(begin));
         self.sum_up();
     }
 
@@ -119,9 +130,12 @@ impl Record {
     pub(crate) fn busy(&self) -> Option<String> {
         let [begin, end] = self.load?.map(crate::number::figure);
         let cores = self.machine.cores;
-        Some(format!(
-            "load {begin} at the begin, {end} at the end, on {cores} cores"
-        ))
+        let mut text = format!("load {begin} at the begin, {end} at the end, on {cores} cores");
+        if let Some(stolen) = self.stolen {
+            let percent = crate::number::figure(100.0 * stolen);
+            text.push_str(&format!("; {percent} % of their time went to other machines"));
+        }
+        Some(text)
     }
 
     /// Works out the summaries for other programs.

@@ -61,6 +61,41 @@ pub(super) fn load() -> Option<f64> {
     text.split(' ').next()?.parse().ok()
 }
 
+/// What the processors' time went to since the system started, in ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProcessorTime {
+    all: u64,
+    stolen: u64,
+}
+
+impl ProcessorTime {
+    /// Until now.
+    pub(super) fn now() -> Option<Self> {
+        Self::read(&std::fs::read_to_string("/proc/stat").ok()?)
+    }
+
+    /// From Linux's page: user, nice, system, idle, waiting, two of interrupts, stolen; what follows is among the
+    /// first.
+    fn read(text: &str) -> Option<Self> {
+        let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
+        let ticks: Vec<u64> = line
+            .split_whitespace()
+            .take(8)
+            .map_while(|ticks| ticks.parse().ok())
+            .collect();
+        Some(Self {
+            all: ticks.iter().sum(),
+            stolen: *ticks.get(7)?,
+        })
+    }
+
+    /// The share that the host gave to others.
+    pub(super) fn stolen_since(self, begin: Self) -> Option<f64> {
+        let all = self.all.checked_sub(begin.all).filter(|&all| all > 0)?;
+        Some(self.stolen.saturating_sub(begin.stolen) as f64 / all as f64)
+    }
+}
+
 /// The first line of Linux's page on memory, in MiB.
 fn memory(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
@@ -105,8 +140,25 @@ mod tests {
             Some(24_000)
         );
         assert_eq!(memory("MemTotal: much"), None);
+        assert_eq!(ProcessorTime::read("cpu  1 2 3"), None);
         let machine = Machine::read(Path::new("/"));
         assert_eq!(machine.commit, None);
         assert!(machine.cores >= 1);
+    }
+
+    #[test]
+    fn what_neighbours_took_is_a_share_of_all_time_and_not_counted_twice() {
+        let page =
+            |stolen: u64| format!("cpu  100 0 50 800 0 0 10 {stolen} 30 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n");
+        let [begin, end] = [40, 80].map(|stolen| ProcessorTime::read(&page(stolen)).unwrap());
+        assert_eq!(
+            begin,
+            ProcessorTime {
+                all: 1000,
+                stolen: 40
+            }
+        );
+        assert_eq!(end.stolen_since(begin), Some(1.0));
+        assert_eq!(begin.stolen_since(begin), None);
     }
 }
