@@ -16,7 +16,7 @@
 //! The contenders and their peers are behind the feature `peers`: without it nothing here builds a peer, so
 //! that testing the workspace stays quick. `cargo xtask bench` turns it on.
 //!
-//! To add a scenario, write its file, list it in [`scenario`], and add a module under [`workload`] that runs
+//! To add a scenario, write its file, list it in [`scenario`], and add a module under `workload` that runs
 //! one of its contenders.
 #![allow(
     clippy::disallowed_methods,
