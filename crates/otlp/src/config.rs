@@ -116,13 +116,15 @@ pub struct OtlpClientConfig {
 #[non_exhaustive]
 pub enum HealthChecks {
     /// By opening a connection, which every collector understands. The default: one that is down is out of
-    /// use before a request finds out.
+    /// use before a request finds out. It speaks no TLS, also where the endpoint is `https`: a certificate that is
+    /// not trusted is found out by the connections that requests go over.
     #[default]
     Tcp,
-    /// By gRPC's health protocol, `grpc.health.v1`, on a connection of their own: one that hangs or says that it does
-    /// not serve is out of use before a request finds out, and a collector that knows `Watch` is believed at once.
-    /// One that answers UNIMPLEMENTED, as most do until they are told to have it, counts as well. Headers go with
-    /// the checks as with requests. Collectors that are spoken to over HTTP are checked as by `Tcp`.
+    /// By gRPC's health protocol, `grpc.health.v1`, on a connection of their own, over TLS where requests are: one
+    /// that hangs or says that it does not serve is out of use before a request finds out, and a collector that
+    /// knows `Watch` is believed at once. One that answers UNIMPLEMENTED, as most do until they are told to have it,
+    /// counts as well. Headers go with the checks as with requests. Collectors that are spoken to over HTTP are
+    /// checked as by `Tcp`.
     #[cfg(feature = "grpc-checks")]
     Grpc,
     /// Not at all: only real requests tell.

@@ -163,11 +163,13 @@ impl Ledger {
         (self.next_load, budget, self.memory == 0)
     }
 
-    /// What came of a load up to `end`, in order. The numbers of those that cannot be read.
-    pub(super) fn loaded(&mut self, loaded: Vec<Loaded>) -> Vec<u64> {
+    /// What came of a load up to `end`, in order; `due` is whether one record was due however large. The numbers of
+    /// those that cannot be read.
+    pub(super) fn loaded(&mut self, loaded: Vec<Loaded>, due: bool) -> Vec<u64> {
         self.loading = false;
         let mut damaged = Vec::new();
-        if loaded.is_empty() && self.memory == 0 {
+        // What is in memory now does not tell: it may have been settled since, and the next record was too large then.
+        if loaded.is_empty() && due {
             // Nothing is left between: what was numbered there was never written.
             self.next_load = self.end;
         }
@@ -181,6 +183,11 @@ impl Ledger {
             }
         }
         damaged
+    }
+
+    /// Whether the next load is due at once, since nothing is in memory whose end would ask for it.
+    pub(super) fn wants_next(&mut self) -> bool {
+        self.memory == 0 && self.wants_load()
     }
 
     /// Nothing is taken or handed out any more.

@@ -203,12 +203,15 @@ impl Writer {
     fn load(&mut self) {
         let loaded = self.recover().and_then(|_| {
             let (first, budget, at_least_one) = self.inner.ledger.lock().load_request();
-            self.store.load(first, budget, at_least_one)
+            let loaded = self.store.load(first, budget, at_least_one)?;
+            Ok((loaded, at_least_one))
         });
         match loaded {
-            Ok(loaded) => {
-                self.load = false;
-                let damaged = self.inner.ledger.lock().loaded(loaded);
+            Ok((loaded, due)) => {
+                let mut ledger = self.inner.ledger.lock();
+                let damaged = ledger.loaded(loaded, due);
+                self.load = ledger.wants_next();
+                drop(ledger);
                 if !damaged.is_empty() {
                     self.inner.counts.damaged.fetch_add(damaged.len() as u64, Relaxed);
                     tracing::error!(path = %self.store.path().display(), records = ?damaged, "queue.records_damaged");

@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::connections::{Connection, Connections, Order, Seat, TICK};
 use super::reply::Counted;
@@ -31,7 +31,8 @@ const REST: Duration = Duration::from_millis(100);
 /// The same when a connection was ended to make room, which takes a moment.
 const MOMENT: Duration = Duration::from_millis(2);
 
-/// Such errors are one and the same trouble if no more than this is between them.
+/// Such errors are one and the same trouble if no more than this is between them: while descriptors are few, some
+/// connections are accepted and some are not.
 const TROUBLE: Duration = Duration::from_secs(60);
 
 /// What answers the requests of a port.
@@ -47,6 +48,17 @@ pub(crate) trait Answer: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
+/// Where connections come from.
+pub(crate) trait Accept: Send {
+    fn accept(&mut self) -> impl Future<Output = io::Result<TcpStream>> + Send;
+}
+
+impl Accept for TcpListener {
+    async fn accept(&mut self) -> io::Result<TcpStream> {
+        Self::accept(self).await.map(|(stream, _)| stream)
+    }
+}
+
 /// Binds a port for [`accept`].
 pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::bind(address)?;
@@ -56,7 +68,7 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Accepts until it is dropped.
 pub(crate) async fn accept<A: Answer>(
-    listener: TcpListener,
+    mut listener: impl Accept,
     connections: Arc<Connections>,
     builder: auto::Builder<TokioExecutor>,
     answer: Arc<A>,
@@ -65,7 +77,12 @@ pub(crate) async fn accept<A: Answer>(
     let mut trouble: Option<Instant> = None;
     loop {
         let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+            Ok(stream) => {
+                if trouble.take_if(|last| last.elapsed() > TROUBLE).is_some() {
+                    info!("connections are accepted again");
+                }
+                stream
+            }
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
                 let now = Instant::now();
@@ -195,3 +212,6 @@ pub(crate) async fn sweep(connections: Arc<Connections>, idle: Duration, unused:
         connections.sweep(idle, unused);
     }
 }
+
+#[cfg(test)]
+mod tests;

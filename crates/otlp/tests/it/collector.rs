@@ -70,6 +70,10 @@ struct State {
     frozen: watch::Sender<bool>,
     cut: watch::Sender<usize>,
     held: watch::Sender<bool>,
+    /// What it says when it is asked by gRPC's health protocol; it does not know that at first.
+    serving: Mutex<Option<bool>>,
+    /// How often that was asked.
+    checks: AtomicUsize,
 }
 
 /// Until what is held is let go.
@@ -196,12 +200,28 @@ impl Collector {
 
     /// It is back where it was.
     pub(crate) fn restart(&mut self) {
+        self.restart_over(Plain);
+    }
+
+    pub(crate) fn restart_over(&mut self, wrap: impl Wrap) {
         self.serving = Some(serve(
             listen(self.addr),
             self.protocol,
             self.state.clone(),
-            Arc::new(Plain),
+            Arc::new(wrap),
         ));
+    }
+
+    /// Says from now on whether it serves, when it is asked by gRPC's health protocol.
+    #[cfg(all(feature = "grpc-checks", feature = "tls"))]
+    pub(crate) fn says(&self, serving: bool) {
+        *self.state.serving.lock() = Some(serving);
+    }
+
+    /// How often it was asked.
+    #[cfg(all(feature = "grpc-checks", feature = "tls"))]
+    pub(crate) fn checks(&self) -> usize {
+        self.state.checks.load(Ordering::SeqCst)
     }
 
     /// Its process stands still: the kernel takes bytes and nobody reads them.
@@ -307,16 +327,17 @@ async fn grpc_request(
     }
     let length = u32::from_be_bytes(framed[1..5].try_into().unwrap());
     assert_eq!(length as usize, framed.len() - 5, "a whole message");
+    if let Some(method) = head.uri.path().strip_prefix("/grpc.health.v1.Health/") {
+        health(respond, &state, method);
+        return;
+    }
     let act = state.act(Received {
         path: head.uri.path().to_owned(),
         headers: head.headers,
         compressed: framed[0] == 1,
         body: framed.freeze().slice(5..),
     });
-    let ok = Response::builder()
-        .header("content-type", "application/grpc")
-        .body(())
-        .unwrap();
+    let ok = grpc_head();
     let message = match act {
         Act::Accept => Vec::new(),
         Act::Hold => {
@@ -363,15 +384,41 @@ async fn grpc_request(
             Vec::new()
         }
     };
-    let Ok(mut stream) = respond.send_response(ok, false) else {
+    answer(respond, &message);
+}
+
+fn grpc_head() -> Response<()> {
+    let head = Response::builder().header("content-type", "application/grpc");
+    head.body(()).unwrap()
+}
+
+/// Answers by a message.
+fn answer(mut respond: h2::server::SendResponse<Bytes>, message: &[u8]) {
+    let Ok(mut stream) = respond.send_response(grpc_head(), false) else {
         return;
     };
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
-    let framed = [&[0][..], &length, &message].concat();
+    let framed = [&[0][..], &length, message].concat();
     let _ = stream.send_data(framed.into(), false);
     let mut trailers = HeaderMap::new();
     RpcStatus::new(Code::Ok, "").write_trailers(&mut trailers);
     let _ = stream.send_trailers(trailers);
+}
+
+fn health(mut respond: h2::server::SendResponse<Bytes>, state: &State, method: &str) {
+    let serving = *state.serving.lock();
+    match serving {
+        Some(serving) if method == "Check" => {
+            state.checks.fetch_add(1, Ordering::SeqCst);
+            // The status, the only field: SERVING is 1, NOT_SERVING 2.
+            answer(respond, &[8, if serving { 1 } else { 2 }]);
+        }
+        _ => {
+            let mut response = grpc_head();
+            RpcStatus::new(Code::Unimplemented, method).write_trailers(response.headers_mut());
+            let _ = respond.send_response(response, true);
+        }
+    }
 }
 
 async fn http1(socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, state: &Arc<State>) {

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(all(feature = "grpc-checks", feature = "tls"))]
+mod checks;
 mod collector;
 mod config;
 mod faults;

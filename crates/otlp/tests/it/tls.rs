@@ -16,31 +16,31 @@ use crate::collector::{Collector, Wrap, client_with, export};
 
 const BOTH: [Protocol; 2] = [Protocol::Grpc, Protocol::HttpProtobuf];
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn roots(&self) -> TlsRoots {
+    pub(crate) fn roots(&self) -> TlsRoots {
         TlsRoots::Pem(Pem::Text(self.0.pem()))
     }
 
     /// A certificate and its key.
-    fn issue(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
+    pub(crate) fn issue(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         (params.signed_by(&key, &self.0).unwrap(), key)
     }
 }
 
-struct Tls(TlsAcceptor);
+pub(crate) struct Tls(TlsAcceptor);
 
 impl Tls {
-    fn new(authority: &Authority, protocol: Protocol, clients: Option<&Authority>) -> Self {
+    pub(crate) fn new(authority: &Authority, protocol: Protocol, clients: Option<&Authority>) -> Self {
         let (certificate, key) = authority.issue("127.0.0.1");
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let provider = Arc::new(ring::default_provider());
@@ -78,7 +78,7 @@ impl Wrap for Tls {
     }
 }
 
-fn secure(config: &mut OtlpClientConfig, tls: TlsConfig) {
+pub(crate) fn secure(config: &mut OtlpClientConfig, tls: TlsConfig) {
     for collector in &mut config.collectors {
         let url = collector.endpoint.to_string().replace("http://", "https://");
         collector.endpoint = url.parse().unwrap();
