@@ -102,8 +102,9 @@ const SUCCESSES_MASK: u64 = u64::MAX >> IN_FLIGHT_BITS;
 /// flight at each of the others.
 const DOUBT: f64 = 4.0;
 
-/// More doubts change nothing: together they make it 65 536 times slower.
-const MOST_DOUBTS: u32 = 8;
+/// More doubts change nothing: together they make it 256 times slower. A doubt ends at a success and not with time, so
+/// each makes the way back longer where nobody looks whether a shunned backend is well again.
+const MOST_DOUBTS: u32 = 4;
 
 /// No `u32` looks like this.
 const NO_WEIGHT: u64 = u64::MAX;
@@ -259,7 +260,7 @@ impl LoadCell {
 
     /// A request was given up that should have been answered: for whoever gives up before the answer comes
     /// and so never learns how slow the backend is. Until the next success the backend is taken to be slower
-    /// than its average says: four times for each such request in a row, eight of which count.
+    /// than its average says: four times for each such request in a row, four of which count.
     ///
     /// How long such requests were waited for says little by itself. All backends' are cut off at the same
     /// time, and one that is well and had a bad moment would look no better than one that is sick.
@@ -274,7 +275,8 @@ impl LoadCell {
 
     /// Counts a failure that took so long, and records it as `cost` at least.
     fn punish(&self, took: f64, cost: f64, now: Timestamp) {
-        let average = self.latency_nanos(now).unwrap_or(0.0);
+        // Without the doubts, which are not to be counted a second time.
+        let average = self.average(now).unwrap_or(0.0);
         let cost = cost.max(self.0.failure_penalty).max(average);
         self.record_latency(cost, now);
         self.0.failures.fetch_add(1, Ordering::Relaxed);

@@ -13,8 +13,8 @@ impl CircuitBreaker {
     /// costs a few loads.
     ///
     /// The count is to be that of this backend alone, and each of its successes is to be shown here, or to a
-    /// [`Permit`](crate::Permit) of a trial: what is not shown counts all the same. It may wrap at 2^64; when it
-    /// wraps earlier the success rate of one window is too good, and the other two rules go on.
+    /// [`Permit`](crate::Permit) of a trial: what is not shown counts all the same. It may wrap, at
+    /// 2^40 or any greater power of two.
     #[inline]
     pub fn observe_counted(&self, observation: &Observation, successes: u64) -> Verdict {
         self.observe_by(observation, CountedBy::Other(successes))

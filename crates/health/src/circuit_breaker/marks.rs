@@ -6,6 +6,9 @@ use evenkeel_stats::Timestamp;
 
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
+/// A count has at least forty bits.
+const SPARE_BITS: u32 = 64 - 40;
+
 /// What a count stood at when each slot of the window began. Whoever adds to the count shows it here; that is a
 /// load and a comparison but for the first time in each slot.
 pub(super) struct Marks {
@@ -84,7 +87,10 @@ impl Marks {
         self.show(count, now);
         let ring = self.ring.lock();
         let oldest = ring.slot.map_or(0, |slot| ring.at(slot + 1));
-        count.wrapping_sub(ring.begun[oldest])
+        // A count that was read before others showed theirs may be behind the mark: then nothing was added since. The
+        // difference is taken with its sign in as many bits as any count has.
+        let since = count.wrapping_sub(ring.begun[oldest]) << SPARE_BITS;
+        (since.cast_signed() >> SPARE_BITS).max(0).cast_unsigned()
     }
 
     /// One of the count shall not have been within the window.
@@ -164,8 +170,20 @@ mod tests {
 
     #[test]
     fn a_count_may_wrap() {
+        for last in [u64::MAX, (1 << 40) - 1] {
+            let marks = marks();
+            marks.show(last - 1, at(0));
+            assert_eq!(marks.within(3, at(1)), 5);
+        }
+    }
+
+    #[test]
+    fn a_count_that_is_behind_the_mark_hides_no_failures() {
         let marks = marks();
-        marks.show(u64::MAX - 1, at(0));
-        assert_eq!(marks.within(3, at(1)), 5);
+        marks.show(101, at(0));
+        assert_eq!(marks.within(100, at(0)), 0);
+        marks.discount();
+        assert_eq!(marks.within(101, at(0)), 0);
+        assert_eq!(marks.within(105, at(0)), 3);
     }
 }

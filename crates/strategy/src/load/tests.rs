@@ -213,7 +213,21 @@ fn a_backend_whose_requests_are_cut_short_looks_slower_than_one_that_had_a_bad_m
     for _ in 0..100 {
         sick.doubt();
     }
-    assert_eq!(millis(&sick, at(11)), 11 << 16, "doubts have an end");
+    assert_eq!(millis(&sick, at(11)), 11 << 8, "doubts have an end");
+}
+
+#[test]
+fn a_failure_after_doubts_does_not_count_them_again() {
+    let cell = LoadCell::new();
+    cell.record(Outcome::Success, Duration::from_millis(1), at(0));
+    for _ in 0..8 {
+        cell.doubt();
+    }
+    for _ in 0..5 {
+        cell.record(Outcome::Failure, Duration::from_millis(1), at(0));
+    }
+    cell.record(Outcome::Success, Duration::from_millis(1), at(0));
+    assert!(millis(&cell, at(0)) <= 5_000, "{} ms", millis(&cell, at(0)));
 }
 
 #[test]
