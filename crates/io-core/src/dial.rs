@@ -255,7 +255,8 @@ impl Shared {
             Err(error) => {
                 let failure = error.failure();
                 self.recorder.connect_failed(failure);
-                tracing::warn!(%target, phase = %failure.phase, kind = %failure.kind, ?took, %error, "connect failed");
+                // The caller has the error, and tells what it changes.
+                tracing::debug!(%target, phase = %failure.phase, kind = %failure.kind, ?took, %error, "connect failed");
                 Err(failure)
             }
         };

@@ -181,7 +181,7 @@ impl GatewayConfig {
             .saturating_add(1 << 10)
             .saturating_mul(2);
         let message = format!(
-            "{} is too little for a request of limits.max_body_size, {}",
+            "{} must be at least {needed} bytes: twice limits.max_body_size, {}, and 2 KiB",
             queue.max_bytes, self.limits.max_body_size
         );
         check(queue.max_bytes.0 >= needed, "queue.max_bytes", message)

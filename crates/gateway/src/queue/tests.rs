@@ -3,6 +3,7 @@
 mod delivery;
 mod disk;
 mod files;
+mod ledger;
 mod limits;
 mod model;
 
