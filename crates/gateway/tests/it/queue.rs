@@ -224,7 +224,10 @@ fn a_queue_that_can_not_be_is_refused_by_field() {
         "{error}"
     );
     let error = parse("[queue]\nmax_bytes = \"100MiB\"");
-    assert!(error.contains("queue.max_bytes: 100MiB is too little"), "{error}");
+    assert!(
+        error.contains("queue.max_bytes: 100MiB must be at least 134219776 bytes"),
+        "{error}"
+    );
     let error = parse("[queue]\nmin_backoff = \"1m\"");
     assert!(error.contains("queue.max_backoff"), "{error}");
 }
